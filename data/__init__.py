@@ -1,0 +1,1 @@
+"""Layers and files: PostGIS tables, importers, the sample city, everything kept."""

@@ -1,0 +1,35 @@
+"""The errors that keeping and reading layers can raise."""
+
+from geo.errors import GridcircleError
+
+
+class DatabaseUnavailableError(GridcircleError):
+    """No PostGIS can be reached or started; the remedy says what to install."""
+
+
+class NotFoundError(GridcircleError):
+    """The row asked for does not exist."""
+
+
+class StaleRowError(GridcircleError):
+    """A write named a row version that is no longer the present one.
+
+    Parameters
+    ----------
+    message : str
+        Which row, which version was named and which is present.
+    present : dict
+        The row as it is now, as a GeoJSON feature.
+    """
+
+    def __init__(self, message: str, *, present: dict[str, object], remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.present = present
+
+
+class InvalidRowError(GridcircleError):
+    """A row breaks a rule of its layer; the message names field, value and rule."""
+
+
+class SourceFileError(GridcircleError):
+    """A file cannot be read as what it was given for."""

@@ -1,0 +1,35 @@
+"""The errors that computing can raise, named by what went wrong."""
+
+
+class GridcircleError(Exception):
+    """Base of every error a user of Gridcircle can be told about.
+
+    The message is one sentence a planner can act on; ``remedy`` says what to do.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong, naming the row, field and value where there is one.
+    remedy : str
+        What to change; empty where the message already says it.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "") -> None:
+        super().__init__(message)
+        self.remedy = remedy
+
+
+class CoordinateError(GridcircleError):
+    """Coordinates are not where their CRS or datum says they should be."""
+
+
+class NetworkError(GridcircleError):
+    """A walking network is empty, inconsistent or of another version than its companions."""
+
+
+class SnapError(GridcircleError):
+    """A point cannot be joined to the network, or was joined to another version of it."""
+
+
+class ProfileError(GridcircleError):
+    """A travel profile, wait or cutoff is unknown or out of range."""

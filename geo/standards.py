@@ -1,0 +1,167 @@
+"""Named rule sets as data: travel profiles, signal waits and service circles, each with its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from geo.errors import ProfileError
+
+Mode = Literal["walk", "ride"]
+
+
+@dataclass(frozen=True, slots=True)
+class TravelProfile:
+    """How somebody moves on the network.
+
+    Attributes
+    ----------
+    name : str
+        Key used in files, URLs and on the command line.
+    speed_mps : float
+        Speed in metres per second on the level.
+    mode : {"walk", "ride"}
+        Which edges may be used: those open to feet, or those open to e-bikes (one-way obeyed).
+    steps : bool
+        Whether flights of steps may be used.
+    label_zh, label_en : str
+        What a page calls it.
+    source : str
+        Where the speed comes from.
+    """
+
+    name: str
+    speed_mps: float
+    mode: Mode
+    steps: bool
+    label_zh: str
+    label_en: str
+    source: str
+
+
+PROFILES: MappingProxyType[str, TravelProfile] = MappingProxyType(
+    {
+        profile.name: profile
+        for profile in (
+            TravelProfile(
+                "norm",
+                1.0,
+                "walk",
+                True,
+                "规划标准 60 米/分",
+                "planning norm 60 m/min",
+                "Planning practice in China, 60 m/min; agrees with the 500 m / 10 min and "
+                "800-1,000 m / 15 min circles of GB 50180-2018",
+            ),
+            TravelProfile(
+                "adult",
+                1.2,
+                "walk",
+                True,
+                "成年人 1.2 米/秒",
+                "adult 1.2 m/s",
+                "Between the 15th percentile 1.15 m/s (TCRP-NCHRP 2005) and the field mean "
+                "1.25 m/s (TRR 1538) of pedestrians under 65",
+            ),
+            TravelProfile(
+                "elderly",
+                0.9,
+                "walk",
+                True,
+                "老年人 0.9 米/秒",
+                "elderly 0.9 m/s",
+                "15th percentile of pedestrians over 65, 0.92 m/s (TCRP-NCHRP 2005; Gates et al.), "
+                "rounded down",
+            ),
+            TravelProfile(
+                "wheelchair",
+                0.9,
+                "walk",
+                False,
+                "轮椅 0.9 米/秒（无台阶）",
+                "wheelchair 0.9 m/s, no steps",
+                "Our reading: the elderly speed without steps; no standard gives a speed",
+            ),
+            TravelProfile(
+                "ebike",
+                15 / 3.6,
+                "ride",
+                False,
+                "电动自行车 15 公里/时",
+                "e-bike 15 km/h",
+                "Our reading: 60 % of the 25 km/h design limit of GB 17761-2018, for urban streets",
+            ),
+        )
+    }
+)
+"""Travel profiles by name; ``norm`` is the default everywhere."""
+
+SIGNAL_WAITS_S: MappingProxyType[str, float] = MappingProxyType(
+    {"none": 0.0, "expected": 35.0, "worst": 90.0}
+)
+"""Seconds waited at one signal-controlled crossing.
+
+``expected`` is half of the 70 s cap of GB/T 51439-2021 clause 9.2.1; ``worst`` is its 90 s cap
+for crossings with a refuge.
+"""
+
+DEFAULT_CUTOFFS_S = (600, 900)
+"""The 10- and 15-minute service circles."""
+
+DEFAULT_MAX_SNAP_M = 200.0
+"""How far a point may lie from a walkable edge before it counts as unsnapped. Our reading."""
+
+
+def profile_named(name: str, *, speed_mps: float | None = None) -> TravelProfile:
+    """Find a travel profile by name, optionally at another speed.
+
+    Parameters
+    ----------
+    name : str
+        Key of `PROFILES`.
+    speed_mps : float, optional
+        Overrides the profile's speed, metres per second, above 0 and at most 15.
+
+    Raises
+    ------
+    ProfileError
+        If the name is unknown or the speed is out of range.
+    """
+    profile = PROFILES.get(name)
+    if profile is None:
+        raise ProfileError(
+            f"No travel profile is named {name!r}.", remedy=f"Use one of: {', '.join(PROFILES)}."
+        )
+    if speed_mps is None:
+        return profile
+    if not 0 < speed_mps <= 15:
+        raise ProfileError(
+            f"A speed of {speed_mps} m/s is out of range.",
+            remedy="Give metres per second above 0 and at most 15; 60 m/min is 1.0.",
+        )
+    return TravelProfile(
+        profile.name,
+        speed_mps,
+        profile.mode,
+        profile.steps,
+        f"{profile.label_zh.split(' ')[0]} {speed_mps:g} 米/秒",
+        f"{profile.name} at {speed_mps:g} m/s",
+        f"speed set by the user; otherwise {profile.source}",
+    )
+
+
+def signal_wait_s(waits: str) -> float:
+    """Seconds waited at one signal-controlled crossing under ``none``, ``expected`` or ``worst``.
+
+    Raises
+    ------
+    ProfileError
+        If ``waits`` is another word.
+    """
+    if waits not in SIGNAL_WAITS_S:
+        raise ProfileError(
+            f"No signal wait is named {waits!r}.",
+            remedy=f"Use one of: {', '.join(SIGNAL_WAITS_S)}.",
+        )
+    return SIGNAL_WAITS_S[waits]

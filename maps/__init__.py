@@ -1,0 +1,1 @@
+"""Folium pages that need no other host."""
