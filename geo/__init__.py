@@ -1,1 +1,1 @@
-"""Numbers and shapes: networks, catchments, coverage. Imports nothing of ours, touches no file, database or clock."""
+"""Numbers and shapes: networks, catchments, coverage; touches no file, database or clock."""

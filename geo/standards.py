@@ -1,4 +1,4 @@
-"""Named rule sets as data: travel profiles, signal waits and service circles, each with its source."""
+"""Rule sets as data: travel profiles, signal waits and service circles, each with its source."""
 
 from __future__ import annotations
 
