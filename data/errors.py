@@ -1,6 +1,23 @@
 """The errors that keeping and reading layers can raise."""
 
+from dataclasses import dataclass
+from typing import Any
+
 from geo.errors import GridcircleError
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One broken rule of a row: the field, its value, why it is refused and what to do."""
+
+    field: str
+    value: Any
+    reason: str
+    remedy: str
+
+
+class SettingsError(GridcircleError):
+    """A setting is unknown or out of range; the message names it."""
 
 
 class DatabaseUnavailableError(GridcircleError):
@@ -28,7 +45,19 @@ class StaleRowError(GridcircleError):
 
 
 class InvalidRowError(GridcircleError):
-    """A row breaks a rule of its layer; the message names field, value and rule."""
+    """A row breaks a rule of its layer; the message names field, value and rule.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong.
+    faults : sequence of Fault
+        Every broken rule, where there may be more than one.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", faults: tuple[Fault, ...] = ()) -> None:
+        super().__init__(message, remedy=remedy)
+        self.faults = faults
 
 
 class SourceFileError(GridcircleError):
