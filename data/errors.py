@@ -28,6 +28,10 @@ class NotFoundError(GridcircleError):
     """The row asked for does not exist."""
 
 
+class ConflictError(GridcircleError):
+    """A row with this key exists already, or rows depend on the one to be deleted."""
+
+
 class StaleRowError(GridcircleError):
     """A write named a row version that is no longer the present one.
 
