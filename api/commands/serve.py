@@ -1,0 +1,97 @@
+"""`gridcircle serve`: the service and its pages on this machine's loopback."""
+
+from __future__ import annotations
+
+import socket
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+import uvicorn
+
+from api.commands.console import errors_for_people, say
+from data.errors import SettingsError
+
+if TYPE_CHECKING:
+    from data.settings import Settings
+
+PORTS_TRIED = 20
+
+HostOption = Annotated[
+    str | None,
+    typer.Option("--host", help="Loopback address to listen on (default 127.0.0.1)."),
+]
+PortOption = Annotated[
+    int | None, typer.Option("--port", min=1, max=65535, help="Port (default 8000).")
+]
+
+
+def serve(host: HostOption = None, port: PortOption = None) -> None:
+    """Start the service; without DATABASE_URL it brings its own private PostGIS."""
+    with errors_for_people():
+        from data.settings import get_settings
+
+        given = {"host": host, "port": port}
+        settings = get_settings(**{k: v for k, v in given.items() if v is not None})
+        run_service(settings)
+
+
+def run_service(settings: Settings) -> None:
+    """Run until interrupted; print the address once requests are answered.
+
+    Raises
+    ------
+    SettingsError
+        If the port and those after it are taken.
+    """
+    from api.app import create_app
+
+    port = _free_port(settings.host, settings.port)
+    if port != settings.port:
+        say(f"  Port {settings.port} is taken; using {port}.")
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=port,
+        log_level=settings.log_level,
+        access_log=False,
+        timeout_graceful_shutdown=5,
+        server_header=False,
+    )
+    server = AnnouncingServer(config)
+    try:
+        server.run()
+    except KeyboardInterrupt:
+        say("  Stopped.")
+
+
+class AnnouncingServer(uvicorn.Server):
+    """A server that says its address when it is ready, not before."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then announce."""
+        await super().startup(sockets=sockets)
+        if self.started:
+            _announce(self.config.host, self.config.port)
+
+
+def _free_port(host: str, wanted: int) -> int:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in range(wanted, min(wanted + PORTS_TRIED, 65536)):
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError:
+                continue
+            return port
+    raise SettingsError(
+        f"Ports {wanted} to {wanted + PORTS_TRIED - 1} on {host} are all taken.",
+        remedy="Stop what listens there or choose another with --port.",
+    )
+
+
+def _announce(host: str, port: int) -> None:
+    shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
+    say("")
+    say(f"  Gridcircle is running: http://{shown}:{port}/")
+    say("  Ctrl-C stops it.")
