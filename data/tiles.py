@@ -220,7 +220,7 @@ def _base_features(layer: str, z: int) -> str:
 
 
 def _labels(z: int) -> str:
-    """Write the SQL of points with names: places of the base map, and the middle of areas and compounds."""
+    """Write the SQL of named points: places of the base map, middles of areas and compounds."""
     point = f"ST_AsMVTGeom(ST_Transform(at, 3857), {{envelope}}, {EXTENT}, 0, true) AS geom"
     places = (
         "SELECT id * 4 AS id, geom AS at, kind, name FROM base_features"

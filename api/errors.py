@@ -1,0 +1,27 @@
+"""The errors that speaking HTTP can raise, beside those of ``data`` and ``geo``."""
+
+from geo.errors import GridcircleError
+
+
+class VersionMissingError(GridcircleError):
+    """A write does not say in If-Match which version of the row it saw."""
+
+
+class BadHeaderError(GridcircleError):
+    """A request header cannot be read."""
+
+
+class HostRefusedError(GridcircleError):
+    """The Host header names an address this service does not answer for."""
+
+
+class CrossOriginError(GridcircleError):
+    """A page of another origin tried to write."""
+
+
+class BodyTooLargeError(GridcircleError):
+    """The request body is larger than any request of ours."""
+
+
+class NotReadyError(GridcircleError):
+    """The service is still starting, or what was asked for is not loaded yet."""
