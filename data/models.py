@@ -2,7 +2,8 @@
 
 Geography and counts only: households and people are numbers on buildings.
 Every editable row has a ``code`` (its key in the source) and a ``version`` that the
-database raises by one at every change.
+database raises by one at every change. Checks are plain expressions, without functions of our
+own, so that a dump restores in any order. `data.constraints` says what each check means to people.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 from geoalchemy2 import Geometry
 from sqlalchemy import (
     ARRAY,
+    REAL,
     BigInteger,
     Boolean,
     CheckConstraint,
@@ -68,10 +70,46 @@ FACILITIES = (
 )
 GRID_KINDS = ("base", "exclusive", "micro")
 BASE_LAYERS = ("road", "water", "green", "rail", "barrier", "label")
+COVERAGE_STATES = ("covered", "gap", "unsnapped", "disconnected")
+HISTORY_OPERATIONS = ("insert", "update", "delete")
+
+
+# A geometry outside these is in another CRS, or not a number: NaN is greater than every number in
+# PostgreSQL and fails the second half of each pair. An empty geometry has no bounds.
+_ON_EARTH = (
+    "NOT ST_IsEmpty(geom) AND ST_XMin(geom) >= -180 AND ST_XMax(geom) <= 180"
+    " AND ST_YMin(geom) >= -90 AND ST_YMax(geom) <= 90"
+)
+
+
+# The upper bound also refuses infinity and NaN.
+_AREA_M2 = "area_m2 IS NULL OR (area_m2 > 0 AND area_m2 <= 1000000)"
 
 
 def _one_of(column: str, values: tuple[str, ...]) -> str:
     return f"{column} IN ({', '.join(repr(v) for v in values)})"
+
+
+def _short(column: str, most: int) -> CheckConstraint:
+    return CheckConstraint(f"length({column}) <= {most}", name=f"{column}_length")
+
+
+def _on_earth() -> CheckConstraint:
+    return CheckConstraint(_ON_EARTH, name="geom_on_earth")
+
+
+def _kept_checks() -> tuple[CheckConstraint, ...]:
+    """Check the columns in `Kept` and ``geom``."""
+    return (
+        CheckConstraint("code <> ''", name="code_given"),
+        CheckConstraint("version >= 1", name="version"),
+        _short("source", 200),
+        _on_earth(),
+    )
+
+
+def _valid() -> CheckConstraint:
+    return CheckConstraint("ST_IsValid(geom)", name="geom_valid")
 
 
 class Base(DeclarativeBase):
@@ -89,14 +127,14 @@ class Base(DeclarativeBase):
 
 
 class Kept:
-    """Columns every editable layer has."""
+    """Columns every editable layer has, before its own."""
 
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    code: Mapped[str] = mapped_column(String(64), unique=True)
-    source: Mapped[str] = mapped_column(Text, server_default="")
-    version: Mapped[int] = mapped_column(Integer, server_default="1")
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True, sort_order=-5)
+    code: Mapped[str] = mapped_column(String(64), unique=True, sort_order=-4)
+    source: Mapped[str] = mapped_column(Text, server_default="", sort_order=-3)
+    version: Mapped[int] = mapped_column(Integer, server_default="1", sort_order=-2)
     updated_at: Mapped[dt.datetime] = mapped_column(
-        DateTime(timezone=True), server_default=func.now()
+        DateTime(timezone=True), server_default=func.now(), sort_order=-1
     )
 
 
@@ -104,7 +142,15 @@ class Area(Kept, Base):
     """District 区县, street 街道 or community 社区, nested by ``parent_id``."""
 
     __tablename__ = "areas"
-    __table_args__ = (CheckConstraint(_one_of("level", AREA_LEVELS), name="level"),)
+    __table_args__ = (
+        *_kept_checks(),
+        _valid(),
+        CheckConstraint(_one_of("level", AREA_LEVELS), name="level"),
+        CheckConstraint("name <> ''", name="name_given"),
+        _short("name", 200),
+        # That a parent is of a higher level is checked by the trigger `areas_nested`.
+        CheckConstraint("level <> 'district' OR parent_id IS NULL", name="district_on_top"),
+    )
 
     level: Mapped[str] = mapped_column(String(16), index=True)
     name: Mapped[str] = mapped_column(Text)
@@ -116,12 +162,19 @@ class Compound(Kept, Base):
     """Residential compound 小区; walls are its outline, openings are its gates."""
 
     __tablename__ = "compounds"
-    __table_args__ = (CheckConstraint(_one_of("kind", COMPOUND_KINDS), name="kind"),)
+    __table_args__ = (
+        *_kept_checks(),
+        _valid(),
+        CheckConstraint(_one_of("kind", COMPOUND_KINDS), name="kind"),
+        _short("name", 200),
+    )
 
     name: Mapped[str] = mapped_column(Text, server_default="")
     kind: Mapped[str] = mapped_column(String(16), server_default="unknown")
     walled: Mapped[bool] = mapped_column(Boolean, server_default="false")
-    community_id: Mapped[int | None] = mapped_column(ForeignKey("areas.id"), index=True)
+    community_id: Mapped[int | None] = mapped_column(
+        ForeignKey("areas.id", ondelete="SET NULL"), index=True
+    )
     geom: Mapped[Any] = mapped_column(Geometry("MULTIPOLYGON", srid=4326))
 
 
@@ -129,7 +182,12 @@ class Gate(Kept, Base):
     """Gate of a compound 小区门: the point where its wall may be crossed."""
 
     __tablename__ = "gates"
-    __table_args__ = (CheckConstraint(_one_of("access", GATE_ACCESS), name="access"),)
+    __table_args__ = (
+        *_kept_checks(),
+        CheckConstraint(_one_of("access", GATE_ACCESS), name="access"),
+        _short("name", 200),
+        _short("opening_hours", 500),
+    )
 
     compound_id: Mapped[int | None] = mapped_column(
         ForeignKey("compounds.id", ondelete="CASCADE"), index=True
@@ -144,11 +202,18 @@ class Grid(Kept, Base):
     """Grid 网格 of the published plan: base, exclusive or micro."""
 
     __tablename__ = "grids"
-    __table_args__ = (CheckConstraint(_one_of("kind", GRID_KINDS), name="kind"),)
+    __table_args__ = (
+        *_kept_checks(),
+        _valid(),
+        CheckConstraint(_one_of("kind", GRID_KINDS), name="kind"),
+        _short("name", 200),
+    )
 
     name: Mapped[str] = mapped_column(Text, server_default="")
     kind: Mapped[str] = mapped_column(String(16), server_default="base")
-    community_id: Mapped[int | None] = mapped_column(ForeignKey("areas.id"), index=True)
+    community_id: Mapped[int | None] = mapped_column(
+        ForeignKey("areas.id", ondelete="SET NULL"), index=True
+    )
     geom: Mapped[Any] = mapped_column(Geometry("MULTIPOLYGON", srid=4326))
 
 
@@ -157,11 +222,15 @@ class Building(Kept, Base):
 
     __tablename__ = "buildings"
     __table_args__ = (
+        *_kept_checks(),
+        _valid(),
+        _short("name", 200),
+        _short("address", 500),
         CheckConstraint(_one_of("kind", BUILDING_KINDS), name="kind"),
         CheckConstraint("floors IS NULL OR floors BETWEEN 1 AND 200", name="floors"),
         CheckConstraint("units IS NULL OR units BETWEEN 0 AND 100", name="units"),
-        CheckConstraint("households IS NULL OR households >= 0", name="households"),
-        CheckConstraint("people IS NULL OR people >= 0", name="people"),
+        CheckConstraint("households IS NULL OR households BETWEEN 0 AND 20000", name="households"),
+        CheckConstraint("people IS NULL OR people BETWEEN 0 AND 100000", name="people"),
         CheckConstraint(_one_of("households_source", COUNT_SOURCES), name="households_source"),
         CheckConstraint(_one_of("people_source", COUNT_SOURCES), name="people_source"),
         CheckConstraint(_one_of("floors_source", COUNT_SOURCES), name="floors_source"),
@@ -197,6 +266,7 @@ class Entrance(Kept, Base):
     """Entrance of a building or of one of its units 单元门: where a walk begins."""
 
     __tablename__ = "entrances"
+    __table_args__ = (*_kept_checks(), _short("unit", 50))
 
     building_id: Mapped[int] = mapped_column(
         ForeignKey("buildings.id", ondelete="CASCADE"), index=True
@@ -210,14 +280,18 @@ class Station(Kept, Base):
 
     __tablename__ = "stations"
     __table_args__ = (
+        *_kept_checks(),
         CheckConstraint(_one_of("kind", STATION_KINDS), name="kind"),
         CheckConstraint(_one_of("status", STATION_STATUSES), name="status"),
-        CheckConstraint("area_m2 IS NULL OR area_m2 > 0", name="area_m2"),
+        CheckConstraint(_AREA_M2, name="area_m2"),
         CheckConstraint(
             f"facilities <@ ARRAY[{', '.join(repr(f) for f in FACILITIES)}]::text[]",
             name="facilities",
         ),
-        CheckConstraint("length(name) > 0", name="name"),
+        CheckConstraint("name <> ''", name="name_given"),
+        _short("name", 200),
+        _short("address", 500),
+        _short("opening_hours", 500),
     )
 
     kind: Mapped[str] = mapped_column(String(16), index=True)
@@ -239,6 +313,11 @@ class PatrolPoint(Kept, Base):
     """Hazard or asset a grid worker passes on patrol 巡查点: well, river bank, charging pile."""
 
     __tablename__ = "patrol_points"
+    __table_args__ = (
+        *_kept_checks(),
+        CheckConstraint("kind <> ''", name="kind_given"),
+        _short("name", 200),
+    )
 
     kind: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(Text, server_default="")
@@ -249,7 +328,12 @@ class Premises(Kept, Base):
     """Candidate site 候选场所: premises where a station could open."""
 
     __tablename__ = "premises"
-    __table_args__ = (CheckConstraint("area_m2 IS NULL OR area_m2 > 0", name="area_m2"),)
+    __table_args__ = (
+        *_kept_checks(),
+        CheckConstraint("kind <> ''", name="kind_given"),
+        _short("name", 200),
+        CheckConstraint(_AREA_M2, name="area_m2"),
+    )
 
     kind: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(Text, server_default="")
@@ -266,6 +350,10 @@ class BaseFeature(Base):
 
     __tablename__ = "base_features"
     __table_args__ = (
+        _on_earth(),
+        CheckConstraint("kind <> ''", name="kind_given"),
+        _short("name", 300),
+        _short("source", 200),
         CheckConstraint(_one_of("layer", BASE_LAYERS), name="layer"),
         CheckConstraint("min_zoom BETWEEN 0 AND 22", name="min_zoom"),
     )
@@ -285,6 +373,7 @@ class NetworkVersion(Base):
 
     __tablename__ = "network_versions"
     __table_args__ = (
+        CheckConstraint("nodes >= 0 AND edges >= 0 AND length_m >= 0", name="size"),
         Index(
             "ix_network_versions_current",
             "is_current",
@@ -306,7 +395,11 @@ class NetworkVersion(Base):
 
 
 class NetworkNode(Base):
-    """Node of a walking network version."""
+    """Node of a walking network version.
+
+    ``plan`` holds the exact coordinates in the CRS of the version, metres: the arrays are made
+    from it again, bit by bit. ``geom`` is the same point in longitude and latitude, for maps.
+    """
 
     __tablename__ = "network_nodes"
 
@@ -314,14 +407,21 @@ class NetworkNode(Base):
         ForeignKey("network_versions.version", ondelete="CASCADE"), primary_key=True
     )
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    waits: Mapped[float] = mapped_column(Float, server_default="0")
+    component: Mapped[int] = mapped_column(Integer)
+    waits: Mapped[float] = mapped_column(REAL, server_default="0")
+    plan: Mapped[Any] = mapped_column(Geometry("POINT", spatial_index=False))
     geom: Mapped[Any] = mapped_column(Geometry("POINT", srid=4326, spatial_index=False))
 
 
 class NetworkEdge(Base):
-    """Edge of a walking network version; ``flags`` are `geo.network.EdgeFlag` bits."""
+    """Edge of a walking network version; ``flags`` are `geo.network.EdgeFlag` bits.
+
+    ``plan`` and ``geom`` as in `NetworkNode`. ``from_node`` and ``to_node`` carry no foreign key:
+    versions are written and deleted whole, by `data.network_store` alone.
+    """
 
     __tablename__ = "network_edges"
+    __table_args__ = (CheckConstraint("length_mm >= 0", name="length_mm"),)
 
     network_version: Mapped[str] = mapped_column(
         ForeignKey("network_versions.version", ondelete="CASCADE"), primary_key=True
@@ -331,13 +431,17 @@ class NetworkEdge(Base):
     to_node: Mapped[int] = mapped_column(Integer)
     length_mm: Mapped[int] = mapped_column(Integer)
     flags: Mapped[int] = mapped_column(Integer)
-    waits: Mapped[float] = mapped_column(Float, server_default="0")
+    waits: Mapped[float] = mapped_column(REAL, server_default="0")
     way: Mapped[int] = mapped_column(BigInteger)
+    plan: Mapped[Any] = mapped_column(Geometry("LINESTRING", spatial_index=False))
     geom: Mapped[Any] = mapped_column(Geometry("LINESTRING", srid=4326))
 
 
 class CoverageRun(Base):
-    """One coverage result with the parameters and versions it was computed from."""
+    """One coverage result with the parameters and versions it was computed from.
+
+    ``network_version`` is a name, not a foreign key: the result outlives old networks.
+    """
 
     __tablename__ = "coverage_runs"
 
@@ -346,35 +450,54 @@ class CoverageRun(Base):
     created_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now()
     )
-    network_version: Mapped[str] = mapped_column(
-        ForeignKey("network_versions.version", ondelete="CASCADE")
-    )
+    network_version: Mapped[str] = mapped_column(String(64), index=True)
     parameters: Mapped[dict[str, Any]] = mapped_column(JSONB)
     summary: Mapped[dict[str, Any]] = mapped_column(JSONB)
 
 
 class CoverageResult(Base):
-    """State of one building in one coverage run."""
+    """State of one building in one coverage run.
+
+    Building and station are numbers, not foreign keys: a kept result says what was true then,
+    also of what has been deleted since.
+    """
 
     __tablename__ = "coverage_results"
+    __table_args__ = (
+        CheckConstraint(_one_of("state", COVERAGE_STATES), name="state"),
+        CheckConstraint("seconds IS NULL OR seconds >= 0", name="seconds"),
+    )
 
     run_id: Mapped[int] = mapped_column(
         ForeignKey("coverage_runs.id", ondelete="CASCADE"), primary_key=True
     )
-    building_id: Mapped[int] = mapped_column(
-        ForeignKey("buildings.id", ondelete="CASCADE"), primary_key=True
-    )
+    building_id: Mapped[int] = mapped_column(BigInteger, primary_key=True)
     seconds: Mapped[float | None] = mapped_column(Float)
-    station_id: Mapped[int | None] = mapped_column(ForeignKey("stations.id", ondelete="SET NULL"))
+    station_id: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(16))
     zone: Mapped[int | None] = mapped_column(Integer)
 
 
 class History(Base):
-    """Every insert, change and delete of a layer row, written by database triggers."""
+    """Every insert, change and delete of a layer row, written by database triggers.
+
+    ``before`` and ``after`` hold the whole row at an insert (after) and a delete (before); at an
+    update only the columns that changed. Geometry is its hexadecimal EWKB, so that it comes back
+    to the last bit. Rows are never changed or deleted: a trigger refuses it.
+    """
 
     __tablename__ = "history"
-    __table_args__ = (Index("ix_history_row", "table_name", "row_id"),)
+    __table_args__ = (
+        CheckConstraint(_one_of("operation", HISTORY_OPERATIONS), name="operation"),
+        Index("ix_history_row", "table_name", "row_id", "id"),
+        # Rows come in the order of their transactions, nearly: a block range index costs nothing.
+        Index(
+            "ix_history_transaction",
+            "transaction",
+            postgresql_using="brin",
+            postgresql_with={"autosummarize": "on"},
+        ),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     table_name: Mapped[str] = mapped_column(Text)
@@ -405,7 +528,7 @@ class City(Base):
     """The one city this database holds: its name, and whether it is made up."""
 
     __tablename__ = "city"
-    __table_args__ = (CheckConstraint("id = 1", name="one_row"),)
+    __table_args__ = (CheckConstraint("id = 1", name="one_row"), _short("name", 200))
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     name: Mapped[str] = mapped_column(Text)
