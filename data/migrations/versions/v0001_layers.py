@@ -536,15 +536,14 @@ FUNCTIONS = (
                 || ' CROSS JOIN LATERAL (SELECT ' || before || ') b'
                 || ' CROSS JOIN LATERAL (SELECT ' || after || ') a'
                 || ' CROSS JOIN LATERAL array_remove(ARRAY[' || same || '], NULL) kept'
-                || ' ORDER BY o.id'
                 USING TG_TABLE_NAME, actor, pg_current_xact_id()::text::bigint;
         ELSIF TG_OP = 'INSERT' THEN
             EXECUTE head || ' r.id, ''insert'', $2, $3, NULL, to_jsonb(a) FROM new_rows r'
-                || ' CROSS JOIN LATERAL (SELECT ' || whole || ') a ORDER BY r.id'
+                || ' CROSS JOIN LATERAL (SELECT ' || whole || ') a'
                 USING TG_TABLE_NAME, actor, pg_current_xact_id()::text::bigint;
         ELSE
             EXECUTE head || ' r.id, ''delete'', $2, $3, to_jsonb(b), NULL FROM old_rows r'
-                || ' CROSS JOIN LATERAL (SELECT ' || whole || ') b ORDER BY r.id'
+                || ' CROSS JOIN LATERAL (SELECT ' || whole || ') b'
                 USING TG_TABLE_NAME, actor, pg_current_xact_id()::text::bigint;
         END IF;
         RETURN NULL;
