@@ -356,6 +356,16 @@ class BaseFeature(Base):
         _short("source", 200),
         CheckConstraint(_one_of("layer", BASE_LAYERS), name="layer"),
         CheckConstraint("min_zoom BETWEEN 0 AND 22", name="min_zoom"),
+        # Low zooms draw few of very many features.
+        *(
+            Index(
+                f"idx_base_features_geom_z{zoom}",
+                "geom",
+                postgresql_using="gist",
+                postgresql_where=f"min_zoom <= {zoom}",
+            )
+            for zoom in (10, 12, 13)
+        ),
     )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
@@ -476,6 +486,33 @@ class CoverageResult(Base):
     station_id: Mapped[int | None] = mapped_column(BigInteger)
     state: Mapped[str] = mapped_column(String(16))
     zone: Mapped[int | None] = mapped_column(Integer)
+
+
+class CoverageCell(Base):
+    """Sums of one coverage run in one square: a tile of the WebMercatorQuad pyramid.
+
+    Low zooms draw these in place of buildings.
+    """
+
+    __tablename__ = "coverage_cells"
+    __table_args__ = (
+        CheckConstraint(
+            "covered_buildings <= buildings AND covered_households <= households", name="covered"
+        ),
+    )
+
+    run_id: Mapped[int] = mapped_column(
+        ForeignKey("coverage_runs.id", ondelete="CASCADE"), primary_key=True
+    )
+    z: Mapped[int] = mapped_column(SmallInteger, primary_key=True, autoincrement=False)
+    y: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    x: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    buildings: Mapped[int] = mapped_column(Integer)
+    households: Mapped[int] = mapped_column(Integer)
+    covered_buildings: Mapped[int] = mapped_column(Integer)
+    covered_households: Mapped[int] = mapped_column(Integer)
+    minutes: Mapped[float | None] = mapped_column(REAL)
+    """Mean walk to the nearest station, weighted by households; NULL where nobody reaches one."""
 
 
 class History(Base):

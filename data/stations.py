@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any
 
-from opening_hours import OpeningHours
+from opening_hours import OpeningHours, ParserError  # type: ignore[attr-defined]
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
@@ -18,8 +18,8 @@ from data.errors import ConflictError, Fault, InvalidRowError, NotFoundError, St
 from data.layers import Feature, read_feature
 from data.models import FACILITIES, STATION_KINDS, STATION_STATUSES
 
-MAX_TEXT = 500
-"""Longest name, address or opening hours."""
+LONGEST = {"name": 200, "address": 500, "code": 64, "opening_hours": 500}
+"""Most characters of each text."""
 
 _COLUMNS = (
     "code",
@@ -283,7 +283,8 @@ def _check_name(draft: StationDraft) -> list[Fault]:
     faults = []
     if not draft.name.strip():
         faults.append(Fault("name", draft.name, "is empty", "Give the station a name."))
-    for field, longest in (("name", MAX_TEXT), ("address", MAX_TEXT), ("code", 64)):
+    for field in ("name", "address", "code"):
+        longest = LONGEST[field]
         value = getattr(draft, field)
         if value is None:
             continue
@@ -323,11 +324,11 @@ def _check_opening_hours(value: str | None) -> list[Fault]:
     remedy = (
         "Use the OpenStreetMap opening_hours syntax: 'Mo-Fr 08:30-18:00; Sa 09:00-12:00' or '24/7'."
     )
-    if len(value) > MAX_TEXT:
+    if len(value) > LONGEST["opening_hours"]:
         return [Fault("opening_hours", f"{value[:40]}…", "is too long", remedy)]
     try:
         OpeningHours(value)
-    except SyntaxError as error:
+    except ParserError as error:
         place = re.search(r"--> 1:(\d+)", str(error))
         rest = f" from {value[int(place[1]) - 1 :]!r} on" if place else ""
         return [Fault("opening_hours", value, f"is not in opening_hours syntax{rest}", remedy)]

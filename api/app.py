@@ -1,0 +1,133 @@
+"""The application: routers, what stands before them, and its life from start to stop."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette_cramjam.compression import Compression
+from starlette_cramjam.middleware import CompressionMiddleware
+
+import maps
+from api import problems
+from api.ogc import MOUNTED_AT
+from api.responses import MVT
+from api.routers import city, health, layers, search, stations, tiles
+from api.routers import problems as problem_kinds
+from api.schemas import PROBLEM_RESPONSES
+from api.security import LOOPBACK_HOSTS, Guard, page_policy
+from api.service import Service
+from data.database import Database
+from data.settings import Settings
+from maps.reference import reference_page
+
+DESCRIPTION = """Community grids (社区网格) and walking service circles (服务圈) of one city.
+
+Coordinates are WGS84 degrees, longitude first. Walking times follow the network, access legs
+included; every result names its speed, waits and network version. Lists come in pages, with links
+in the body and the Link header. A write names the version it saw in If-Match. Every error is a
+problem document (RFC 9457) with a remedy.
+"""
+
+STATIC = Path(maps.__file__).parent / "static"
+"""Scripts, styles and fonts of the pages."""
+
+
+def create_app(settings: Settings, *, database: Database | None = None) -> FastAPI:
+    """Make the application; nothing is opened before it starts.
+
+    Parameters
+    ----------
+    settings : Settings
+    database : Database, optional
+        An open database to use instead of the settings' one; the caller closes it.
+    """
+    service = Service(settings, database)
+
+    @asynccontextmanager
+    async def life(_app: FastAPI) -> AsyncIterator[None]:
+        try:
+            await run_in_threadpool(service.start)
+            yield
+        finally:
+            await run_in_threadpool(service.stop)
+
+    app = FastAPI(
+        title="Gridcircle",
+        version="1",
+        description=DESCRIPTION,
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,  # it would load its scripts from another host
+        redoc_url=None,
+        responses=PROBLEM_RESPONSES,
+        lifespan=life,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.service = service
+    for part in (city, layers, stations, search, tiles, health, problem_kinds):
+        app.include_router(part.router)
+    app.mount(MOUNTED_AT, service.ogc)
+    app.mount("/static", StaticAssets(directory=STATIC))
+
+    @app.get("/docs", include_in_schema=False)
+    def reference() -> Response:
+        page = reference_page(app.openapi())
+        return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(page)})
+
+    problems.install(app)
+    # Last added, first asked.
+    app.add_middleware(
+        CompressionMiddleware,
+        compression=[Compression.br, Compression.gzip],
+        compression_level=4,
+        minimum_size=1000,
+        exclude_mediatype={MVT, "font/woff2", "image/png"},
+    )
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(Guard, hosts={*LOOPBACK_HOSTS, settings.host})
+    return app
+
+
+class StaticAssets(StaticFiles):
+    """Files of the pages: kept for a year where the address names the file's version."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """Answer with the file and how long to keep it."""
+        response = super().file_response(*args, **kwargs)
+        scope: Scope = kwargs.get("scope") or args[2]
+        named = b"v=" in scope.get("query_string", b"")
+        response.headers["Cache-Control"] = (
+            "public, max-age=31536000, immutable" if named else "public, max-age=3600"
+        )
+        return response
+
+
+class HeadAsGet:
+    """ASGI middleware: every address that takes GET takes HEAD (RFC 9110, 9.3.2)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer HEAD as GET without the body."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.body":
+                message = {
+                    "type": "http.response.body",
+                    "body": b"",
+                    "more_body": message.get("more_body", False),
+                }
+            await send(message)
+
+        await self.app({**scope, "method": "GET"}, receive, send_head)

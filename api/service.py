@@ -1,0 +1,108 @@
+"""What a running service holds: settings, database, the city in memory, tiles made lately."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from api.errors import NotReadyError
+from api.ogc import OgcService
+from api.tile_cache import TileCache
+from data.changes import ChangeWatch
+from data.circles import Circles
+from data.database import Database, open_database
+from data.settings import Settings
+from geo.errors import GridcircleError
+
+LOCAL_ACTOR = "local"
+"""Who writes, until there are accounts: somebody on this machine."""
+
+log = logging.getLogger("gridcircle.api")
+
+
+class Service:
+    """Opens what requests need, and says what is not there yet.
+
+    Parameters
+    ----------
+    settings : Settings
+    database : Database, optional
+        An open one, which stays the caller's to close; otherwise the settings' one is opened and
+        closed with the service.
+    """
+
+    def __init__(self, settings: Settings, database: Database | None = None) -> None:
+        self.settings = settings
+        self.watch = ChangeWatch()
+        self.tiles = TileCache()
+        self.ogc = OgcService(lambda: self.database.url, self._data_version)
+        self._given = database
+        self._database = database
+        self._circles: Circles | None = None
+        self._warming: threading.Thread | None = None
+
+    @property
+    def database(self) -> Database:
+        """The open database.
+
+        Raises
+        ------
+        NotReadyError
+            While it is being opened.
+        """
+        if self._database is None:
+            raise NotReadyError("The database is being opened.", remedy="Try again shortly.")
+        return self._database
+
+    @property
+    def circles(self) -> Circles:
+        """The city in memory.
+
+        Raises
+        ------
+        NotReadyError
+            While the database is being opened.
+        """
+        if self._circles is None:
+            raise NotReadyError("The database is being opened.", remedy="Try again shortly.")
+        return self._circles
+
+    def start(self) -> None:
+        """Open the database, then load the city in a thread of its own."""
+        if self._database is None:
+            self._database = open_database(self.settings)
+        self._circles = Circles(self._database, self.settings, watch=self.watch)
+        self.ogc.start()
+        self._warming = threading.Thread(target=self._warm, name="load-city", daemon=True)
+        self._warming.start()
+
+    def stop(self) -> None:
+        """Close what was opened."""
+        self.ogc.stop()
+        if self._warming is not None:
+            self._warming.join(timeout=30)
+        if self._database is not None and self._given is None:
+            self._database.close()
+
+    def _warm(self) -> None:
+        try:
+            self.circles.warm()
+        except GridcircleError as error:
+            # /ready tells; the next request tries again and gets the same reason.
+            log.warning("The city is not loaded: %s %s", error, error.remedy)
+
+    def _data_version(self) -> str:
+        with self.database.connect() as connection:
+            return self.watch.read(connection).everything
+
+
+async def get_service(request: Request) -> Service:
+    """Find the service of a request's application."""
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceDependency = Annotated[Service, Depends(get_service)]

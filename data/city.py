@@ -1,0 +1,80 @@
+"""The city a database holds: name, bounds, counts, current walking network."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from data.layers import list_layers
+
+
+@dataclass(frozen=True, slots=True)
+class CityFacts:
+    """What there is to say about the city in a few lines.
+
+    Attributes
+    ----------
+    name : str
+        Empty where nothing has been imported.
+    is_sample : bool
+        Whether the city is made up.
+    attribution : str
+        Whose data this is, to be shown on every map.
+    bounds : tuple of float or None
+        West, south, east, north in WGS84 degrees: of the areas, else of buildings, stations and
+        base map; None while all are empty.
+    counts : dict
+        Number of features of each layer, and ``households`` and ``people`` in all buildings.
+    network : dict or None
+        Version, source, crs, nodes, edges, length_m of the current walking network.
+    """
+
+    name: str
+    is_sample: bool
+    attribution: str
+    bounds: tuple[float, float, float, float] | None
+    counts: dict[str, int]
+    network: dict[str, Any] | None
+
+
+def read_city(connection: Connection) -> CityFacts:
+    """Read the facts about the city."""
+    city = connection.execute(text("SELECT name, is_sample, attribution FROM city")).one_or_none()
+    summaries = {s.layer.name: s for s in list_layers(connection)}
+    network = (
+        connection.execute(
+            text(
+                "SELECT version, source, crs, nodes, edges, length_m, created_at"
+                " FROM network_versions WHERE is_current"
+            )
+        )
+        .mappings()
+        .one_or_none()
+    )
+    households, people = connection.execute(
+        text("SELECT coalesce(sum(households), 0), coalesce(sum(people), 0) FROM buildings")
+    ).one()
+    bounds = summaries["areas"].bounds
+    if bounds is None:
+        boxes = [
+            b
+            for name in ("buildings", "stations", "base_features")
+            if (b := summaries[name].bounds) is not None
+        ]
+        if boxes:
+            west, south, east, north = zip(*boxes, strict=True)
+            bounds = (min(west), min(south), max(east), max(north))
+    return CityFacts(
+        name=city.name if city else "",
+        is_sample=bool(city and city.is_sample),
+        attribution=city.attribution if city else "",
+        bounds=bounds,
+        counts={
+            **{name: summary.count for name, summary in summaries.items()},
+            "households": int(households),
+            "people": int(people),
+        },
+        network=dict(network) if network else None,
+    )
