@@ -12,13 +12,14 @@ from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from api import errors as http
 from api.responses import JsonResponse, row_etag
 from data import errors as data
+from data.constraints import refusal
 from geo import errors as geo
 
 PROBLEM_JSON = "application/problem+json"
@@ -209,6 +210,13 @@ def install(app: FastAPI) -> None:
     async def ours(request: Request, error: Exception) -> Response:
         return error_response(error, request.url.path)
 
+    async def refused(request: Request, error: Exception) -> Response:
+        assert isinstance(error, DBAPIError)  # noqa: S101
+        reason = refusal(error)
+        if reason is None:
+            return await unforeseen(request, error)
+        return error_response(reason, request.url.path)
+
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 — told apart by registration
         return validation_response(error, request.url.path)
@@ -228,6 +236,7 @@ def install(app: FastAPI) -> None:
             members={"mistake": number},
         )
 
+    app.add_exception_handler(DBAPIError, refused)
     for kind in KINDS:
         app.add_exception_handler(kind, ours)
     app.add_exception_handler(RequestValidationError, invalid)
@@ -263,7 +272,7 @@ _REMEDIES = {
     "bool_type": "Give true or false.",
     "string_type": "Give text.",
     "list_type": "Give a list.",
-    "model_attributes_type": "Send one JSON object.",
+    "model_attributes_type": "Send one JSON object with Content-Type: application/json.",
 }
 
 

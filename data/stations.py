@@ -14,7 +14,8 @@ from opening_hours import OpeningHours, ParserError  # type: ignore[attr-defined
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import IntegrityError
 
-from data.errors import ConflictError, Fault, InvalidRowError, NotFoundError, StaleRowError
+from data.constraints import refusal
+from data.errors import Fault, InvalidRowError, NotFoundError, StaleRowError
 from data.layers import Feature, read_feature
 from data.models import FACILITIES, STATION_KINDS, STATION_STATUSES
 
@@ -117,16 +118,15 @@ def create_station(connection: Connection, draft: StationDraft) -> Feature:
     names = ", ".join(_COLUMNS)
     marks = ", ".join(f":{column}" for column in _COLUMNS)
     try:
-        with connection.begin_nested():
-            connection.execute(
-                text(
-                    f"INSERT INTO stations (id, source, {names}, geom, community_id, outside_areas)"
-                    f" VALUES (:id, 'api', {marks}, {_PLACE}, {_COMMUNITY}, {_OUTSIDE})"
-                ),
-                {**values, "id": new_id},
-            )
+        connection.execute(
+            text(
+                f"INSERT INTO stations (id, source, {names}, geom, community_id, outside_areas)"
+                f" VALUES (:id, 'api', {marks}, {_PLACE}, {_COMMUNITY}, {_OUTSIDE})"
+            ),
+            {**values, "id": new_id},
+        )
     except IntegrityError as error:
-        raise _code_taken(values["code"]) from error
+        raise refusal(error) or error from error
     return read_feature(connection, "stations", new_id)
 
 
@@ -233,13 +233,12 @@ def _write(
         else ""
     )
     try:
-        with connection.begin_nested():
-            connection.execute(
-                text(f"UPDATE stations SET {marks}{place} WHERE id = :id"),
-                {**_values(draft), "id": station_id},
-            )
+        connection.execute(
+            text(f"UPDATE stations SET {marks}{place} WHERE id = :id"),
+            {**_values(draft), "id": station_id},
+        )
     except IntegrityError as error:
-        raise _code_taken(draft.code) from error
+        raise refusal(error) or error from error
     return read_feature(connection, "stations", station_id)
 
 
@@ -250,13 +249,6 @@ def _values(draft: StationDraft) -> dict[str, Any]:
     values["opening_hours"] = (draft.opening_hours or "").strip() or None
     values["facilities"] = [f for f in FACILITIES if f in draft.facilities]
     return values
-
-
-def _code_taken(code: str | None) -> ConflictError:
-    return ConflictError(
-        f"A station with the code {code!r} exists already.",
-        remedy="Leave the code out to get a new one, or change the station that has it.",
-    )
 
 
 def _refuse_faults(draft: StationDraft) -> None:
