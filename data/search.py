@@ -13,28 +13,46 @@ from data.layers import DECIMALS, Feature
 MAX_QUERY = 100
 """Longest text looked for."""
 
-# Name of the layer, SQL of: id, code, name, kind, what is shown beside it, geometry.
+_RANK = (
+    "CASE WHEN lower(t.name) = :needle THEN 0 WHEN strpos(lower(t.name), :needle) = 1 THEN 1"
+    " WHEN strpos(lower(t.name), :needle) > 0 THEN 2 ELSE 3 END"
+)
+_NAMED = "strpos(lower(t.name), :needle) > 0"
+_CODED = f"({_NAMED} OR strpos(lower(t.code), :needle) = 1)"
+_ADDRESSED = f"({_CODED} OR strpos(lower(t.address), :needle) > 0)"
+_IN_COMMUNITY = "(SELECT a.name FROM areas a WHERE a.id = t.community_id)"
+
+# Layer: rows searched, what is true for a hit, kind, and what is shown beside the name. The last
+# is worked out for the few rows that are shown only.
 _SOURCES = {
-    "stations": (
-        "SELECT id, code, name, kind, address AS beside, geom FROM stations"
-        " WHERE status <> 'closed'"
+    "stations": ("stations", f"{_ADDRESSED} AND t.status <> 'closed'", "t.kind", "t.address"),
+    "areas": (
+        "areas",
+        _CODED,
+        "t.level",
+        "(SELECT a.name FROM areas a WHERE a.id = t.parent_id)",
     ),
-    "areas": "SELECT id, code, name, level AS kind, '' AS beside, geom FROM areas",
-    "compounds": (
-        "SELECT c.id, c.code, c.name, c.kind, coalesce(a.name, '') AS beside, c.geom"
-        " FROM compounds c LEFT JOIN areas a ON a.id = c.community_id"
-    ),
-    "grids": "SELECT id, code, name, kind, '' AS beside, geom FROM grids",
+    "compounds": ("compounds", _CODED, "t.kind", _IN_COMMUNITY),
+    "grids": ("grids", _CODED, "t.kind", _IN_COMMUNITY),
     "buildings": (
-        "SELECT b.id, b.code, b.name, b.kind,"
-        " coalesce(nullif(b.address, ''), c.name, '') AS beside, b.geom"
-        " FROM buildings b LEFT JOIN compounds c ON c.id = b.compound_id"
+        "buildings",
+        _ADDRESSED,
+        "t.kind",
+        (
+            "coalesce(nullif(t.address, ''),"
+            " (SELECT c.name FROM compounds c WHERE c.id = t.compound_id))"
+        ),
     ),
     # A street is many rows: the first of each name stands for all, with the box of all.
     "base_features": (
-        "SELECT min(id) AS id, min(source_key) AS code, name, min(kind) AS kind, layer AS beside,"
-        " ST_Collect(geom) AS geom FROM base_features"
-        " WHERE strpos(lower(name), :needle) > 0 GROUP BY name, layer"
+        (
+            "(SELECT min(t.id) AS id, min(t.source_key) AS code, t.name, min(t.kind) AS kind,"
+            f" t.layer, ST_Collect(t.geom) AS geom FROM base_features t WHERE {_NAMED}"
+            " GROUP BY t.name, t.layer)"
+        ),
+        "true",
+        "t.kind",
+        "t.layer",
     ),
 }
 
@@ -70,11 +88,11 @@ def search(connection: Connection, query: str, *, limit: int = 20) -> list[Featu
             f"A search takes 1 to {MAX_QUERY} characters.", remedy="Give part of a name or a code."
         )
     parts = " UNION ALL ".join(
-        f"(SELECT {order} AS place, '{layer}' AS layer, found.*, {_RANK} AS rank"
-        f" FROM ({rows}) found WHERE strpos(lower(name), :needle) > 0"
-        " OR strpos(lower(code), :needle) = 1 OR strpos(lower(beside), :needle) > 0"
-        f" ORDER BY {_RANK}, length(name), id LIMIT :limit)"
-        for order, (layer, rows) in enumerate(_SOURCES.items())
+        f"(SELECT {place} AS place, '{layer}' AS layer, t.id, t.code, t.name, {kind} AS kind,"
+        f" coalesce({beside}, '') AS beside, t.geom, t.rank"
+        f" FROM (SELECT t.*, {_RANK} AS rank FROM {rows} t WHERE {hit}"
+        f" ORDER BY {_RANK}, length(t.name), t.id LIMIT :limit) t)"
+        for place, (layer, (rows, hit, kind, beside)) in enumerate(_SOURCES.items())
     )
     rows = connection.execute(
         text(
@@ -103,9 +121,3 @@ def search(connection: Connection, query: str, *, limit: int = 20) -> list[Featu
         }
         for row in rows
     ]
-
-
-_RANK = (
-    "CASE WHEN lower(name) = :needle THEN 0 WHEN strpos(lower(name), :needle) = 1 THEN 1"
-    " WHEN strpos(lower(name), :needle) > 0 THEN 2 ELSE 3 END"
-)
