@@ -1,0 +1,138 @@
+"""Impedance: what each arc of the network costs one traveller, in whole millimetres."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo.network import EdgeFlag, WalkNetwork
+from geo.standards import TravelProfile, signal_wait_s
+
+CLOSED = -1
+"""Cost of an edge that may not be used in a direction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Impedance:
+    """Arc costs for one profile and one kind of waiting, as compressed sparse rows.
+
+    Costs are int32 millimetres at the profile's speed: a wait of w seconds costs as much as
+    w x speed metres. Seconds are ``cost / 1000 / speed_mps``.
+
+    Attributes
+    ----------
+    network_version : str
+    profile : TravelProfile
+    waits : str
+    indptr : ndarray, shape (n + 1,), int32
+        Arcs leaving node v: ``indptr[v]:indptr[v + 1]``.
+    head : ndarray, shape (a,), int32
+        Node an arc leads to.
+    arc_edge : ndarray, shape (a,), int32
+    cost_mm : ndarray, shape (a,), int32
+        Edge cost plus the wait of the node reached.
+    reverse_indptr, reverse_head, reverse_edge, reverse_cost_mm : ndarray
+        The same network walked backwards: the cost of an arc still holds the wait of the node
+        reached backwards, so that a path costs the same from either end.
+    forward_mm, backward_mm : ndarray, shape (m,), int32
+        Cost of a whole edge, first node to second and back; `CLOSED` where not allowed.
+    node_wait_mm : ndarray, shape (n,), int32
+        Charged once for passing the node.
+    """
+
+    network_version: str
+    profile: TravelProfile
+    waits: str
+    indptr: NDArray[np.int32]
+    head: NDArray[np.int32]
+    arc_edge: NDArray[np.int32]
+    cost_mm: NDArray[np.int32]
+    reverse_indptr: NDArray[np.int32]
+    reverse_head: NDArray[np.int32]
+    reverse_edge: NDArray[np.int32]
+    reverse_cost_mm: NDArray[np.int32]
+    forward_mm: NDArray[np.int32]
+    backward_mm: NDArray[np.int32]
+    node_wait_mm: NDArray[np.int32]
+
+    @property
+    def speed_mps(self) -> float:
+        """Metres per second."""
+        return self.profile.speed_mps
+
+    def cutoff_mm(self, cutoff_s: float) -> int:
+        """The cutoff in millimetres, rounded to the nearest."""
+        return round(cutoff_s * self.profile.speed_mps * 1000)
+
+    def seconds(self, cost_mm: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Millimetres to seconds; negative costs (none) become NaN."""
+        seconds = cost_mm / (1000.0 * self.profile.speed_mps)
+        return np.where(cost_mm >= 0, seconds, np.nan).astype(np.float32)
+
+
+def impedance(network: WalkNetwork, profile: TravelProfile, *, waits: str = "none") -> Impedance:
+    """Price every arc of the network for one profile.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    profile : TravelProfile
+    waits : {"none", "expected", "worst"}
+        Waiting at signal-controlled crossings, `geo.standards.SIGNAL_WAITS_S`.
+
+    Raises
+    ------
+    ProfileError
+        If ``waits`` is unknown.
+    """
+    wait_mm = signal_wait_s(waits) * profile.speed_mps * 1000
+    flags = network.edge_flags
+    if profile.mode == "walk":
+        forward = (flags & EdgeFlag.WALK) > 0
+        backward = forward.copy()
+    else:
+        forward = (flags & EdgeFlag.RIDE_FORWARD) > 0
+        backward = (flags & EdgeFlag.RIDE_BACKWARD) > 0
+    if not profile.steps:
+        level = (flags & EdgeFlag.STEPS) == 0
+        forward &= level
+        backward &= level
+    edge_mm = network.edge_length_mm + np.rint(network.edge_waits * wait_mm).astype(np.int32)
+    node_mm = np.rint(network.node_waits * wait_mm).astype(np.int32)
+    first, second = network.edge_nodes[:, 0], network.edge_nodes[:, 1]
+    edges = np.arange(len(flags), dtype=np.int32)
+    tail = np.concatenate([first[forward], second[backward]])
+    head = np.concatenate([second[forward], first[backward]])
+    arc_edge = np.concatenate([edges[forward], edges[backward]])
+    cost = edge_mm[arc_edge]
+    n = len(network.node_xy)
+    out = _rows(n, tail, head, arc_edge, cost + node_mm[head])
+    if np.array_equal(forward, backward):
+        back = out
+    else:
+        back = _rows(n, head, tail, arc_edge, cost + node_mm[tail])
+    return Impedance(
+        network.version,
+        profile,
+        waits,
+        *out,
+        *back,
+        np.where(forward, edge_mm, CLOSED).astype(np.int32),
+        np.where(backward, edge_mm, CLOSED).astype(np.int32),
+        node_mm,
+    )
+
+
+def _rows(
+    n: int,
+    tail: NDArray[np.int32],
+    head: NDArray[np.int32],
+    arc_edge: NDArray[np.int32],
+    cost: NDArray[np.int32],
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
+    order = np.argsort(tail, kind="stable")
+    indptr = np.zeros(n + 1, np.int32)
+    indptr[1:] = np.cumsum(np.bincount(tail, minlength=n))
+    return indptr, head[order], arc_edge[order], cost[order].astype(np.int32)
