@@ -167,9 +167,6 @@ class _Reading:
         parts = self._parts
         self._report("Reading the map file", 0.0)
         nodes, ways = self._elements()
-        # The extract's own frame: ways that cross it may reach far beyond.
-        bounds = self._source.bounds or _bounds(nodes, ways)
-        crs = projected_crs(bounds).to_string()
         features = bool(parts - {"network"})
         relations: list[OsmRelation] = []
         no_nodes, no_ways, shapes = _nothing()
@@ -181,6 +178,9 @@ class _Reading:
                 if is_area(relation.tags, closed=True)
             ]
             shapes = self._keep(outlines(self._source, ways, relations, RELATION_KEYS))
+        # The extract's own frame comes first: ways that cross it may reach far beyond.
+        bounds = self._source.bounds or self._bounds(nodes, ways, shapes)
+        crs = projected_crs(bounds).to_string()
         ground = ResidentialGround(
             (lambda: shapes.polygons[shapes.where(_is_residential)])
             if features
@@ -248,13 +248,23 @@ class _Reading:
         self._problems += [
             OsmProblem(f"node/{number}", "it has no coordinates") for number in nodes.ids[lost]
         ]
-        if np.isnan(ways.lonlat[:, 0]).all() and lost.all():
+        kept = np.flatnonzero(~lost)
+        return OsmNodes(nodes.ids[kept], nodes.lonlat[kept], [nodes.tags[i] for i in kept]), ways
+
+    def _bounds(
+        self, nodes: OsmNodes, ways: OsmWays, shapes: Outlines
+    ) -> tuple[float, float, float, float]:
+        corners = shapely.get_coordinates(shapely.envelope(shapes.polygons))
+        places = np.concatenate([nodes.lonlat, ways.lonlat, corners])
+        places = places[~np.isnan(places[:, 0])]
+        if not len(places):
             raise SourceFileError(
                 f"{self._source.name} holds no streets, buildings or other map features.",
                 remedy="Check that it is an OpenStreetMap extract with nodes and ways.",
             )
-        kept = np.flatnonzero(~lost)
-        return OsmNodes(nodes.ids[kept], nodes.lonlat[kept], [nodes.tags[i] for i in kept]), ways
+        west, south = places.min(axis=0).tolist()
+        east, north = places.max(axis=0).tolist()
+        return west, south, east, north
 
     def _residential_polygons(self) -> NDArray[np.object_]:
         """Residential land alone, for a network whose private ways must be looked at in place."""
@@ -277,13 +287,6 @@ def _walls(ways: OsmWays) -> NDArray[np.object_]:
     lines, _ = way_lines(ways, chosen)
     have: NDArray[np.object_] = lines[~shapely.is_missing(lines)]
     return have
-
-
-def _bounds(nodes: OsmNodes, ways: OsmWays) -> tuple[float, float, float, float]:
-    places = np.concatenate([nodes.lonlat, ways.lonlat])
-    west, south = np.nanmin(places, axis=0).tolist()
-    east, north = np.nanmax(places, axis=0).tolist()
-    return west, south, east, north
 
 
 def _in_china(crs: str) -> bool:

@@ -189,9 +189,10 @@ def _compound_outlines(compounds: gpd.GeoDataFrame, gates: gpd.GeoDataFrame) -> 
 
 
 def _boundaries(keys: list[str], kind: str, polygons: Geometries) -> gpd.GeoDataFrame:
-    rings, owner = shapely.get_rings(polygons, return_index=True)
+    faces, face_owner = shapely.get_parts(polygons, return_index=True)
+    rings, face = shapely.get_rings(faces, return_index=True)
     lines = shapely.linestrings(
         shapely.get_coordinates(rings),
         indices=np.repeat(np.arange(len(rings)), shapely.get_num_coordinates(rings)),
     )
-    return _lines([keys[i] for i in owner], kind, lines)
+    return _lines([keys[i] for i in face_owner[face]], kind, lines)
