@@ -57,7 +57,10 @@ def locate(connection: Connection) -> Located:
     """
     # The rows of this transaction are unknown to the planner until it is told.
     connection.execute(text("ANALYZE areas, compounds, grids, buildings, gates, stations"))
+    for statement in _POINTS_OF_BUILDINGS:
+        connection.execute(text(statement))
     changed = {name: connection.execute(text(sql)).rowcount for name, sql in _STATEMENTS.items()}
+    connection.execute(text("DROP TABLE building_points"))
     outside = connection.execute(
         text(
             "SELECT (SELECT count(*) FROM buildings WHERE community_id IS NULL),"
@@ -71,7 +74,7 @@ def _smallest(table: str, points: str, where: str = "") -> str:
     """Write SQL: for each point the smallest row of `table` around it; of equals the first."""
     return (
         f"SELECT DISTINCT ON (p.id) p.id, t.id AS found FROM {points} p"
-        f" JOIN {table} t ON ST_Covers(t.geom, p.point) {where}"
+        f" JOIN {table} t ON ST_Intersects(t.geom, p.point) {where}"
         " ORDER BY p.id, ST_Area(t.geom), t.id"
     )
 
@@ -80,7 +83,7 @@ def _community(points: str) -> str:
     """Write SQL: for each point the first community around it."""
     return (
         f"SELECT p.id, min(t.id) AS found FROM {points} p"
-        " JOIN areas t ON t.level = 'community' AND ST_Covers(t.geom, p.point) GROUP BY p.id"
+        " JOIN areas t ON t.level = 'community' AND ST_Intersects(t.geom, p.point) GROUP BY p.id"
     )
 
 
@@ -88,11 +91,20 @@ def _points(table: str) -> str:
     return f"WITH points AS MATERIALIZED (SELECT id, ST_PointOnSurface(geom) AS point FROM {table})"
 
 
+# Many points in few polygons: with an index on the points each polygon is unpacked once. For points
+# ST_Intersects says the same as ST_Covers, five times as fast.
+_POINTS_OF_BUILDINGS = (
+    """CREATE TEMP TABLE building_points ON COMMIT DROP AS
+       SELECT id, ST_PointOnSurface(geom) AS point FROM buildings""",
+    "CREATE INDEX ON building_points USING gist (point)",
+    "ANALYZE building_points",
+)
+
 _BUILDINGS = f"""
-{_points("buildings")},
-communities AS ({_community("points")}),
-grids_around AS ({_smallest("grids", "points", "AND t.kind IN ('base', 'exclusive')")}),
-compounds_around AS ({_smallest("compounds", "points")}),
+WITH
+communities AS ({_community("building_points")}),
+grids_around AS ({_smallest("grids", "building_points", "AND t.kind IN ('base', 'exclusive')")}),
+compounds_around AS ({_smallest("compounds", "building_points")}),
 links AS (
     SELECT b.id, c.found AS community_id, g.found AS grid_id,
            CASE WHEN b.compound_id IS DISTINCT FROM k.found AND EXISTS
@@ -101,7 +113,7 @@ links AS (
                                         CASE WHEN k.found IS NULL THEN {COMPOUND_REACH_M}
                                              ELSE 0 END))
                 THEN b.compound_id ELSE k.found END AS compound_id
-      FROM buildings b JOIN points p USING (id)
+      FROM buildings b JOIN building_points p USING (id)
       LEFT JOIN communities c USING (id)
       LEFT JOIN grids_around g USING (id)
       LEFT JOIN compounds_around k USING (id)
@@ -130,7 +142,7 @@ UPDATE areas a SET parent_id = around.parent_id
           FROM (SELECT id, level, ST_PointOnSurface(geom) AS point FROM areas
                  WHERE parent_id IS NULL AND level <> 'district') c
           JOIN areas p ON (p.level = 'district' OR (p.level = 'street' AND c.level = 'community'))
-                      AND ST_Covers(p.geom, c.point)
+                      AND ST_Intersects(p.geom, c.point)
          ORDER BY c.id, p.level DESC, ST_Area(p.geom), p.id) around
  WHERE around.id = a.id
 """
@@ -139,7 +151,7 @@ _STATIONS = f"""
 WITH communities AS ({_community("(SELECT id, geom AS point FROM stations)")}),
 links AS (
     SELECT s.id, c.found AS community_id,
-           NOT EXISTS (SELECT FROM areas a WHERE ST_Covers(a.geom, s.geom)) AS outside_areas
+           NOT EXISTS (SELECT FROM areas a WHERE ST_Intersects(a.geom, s.geom)) AS outside_areas
       FROM stations s LEFT JOIN communities c USING (id)
 )
 UPDATE stations s SET community_id = l.community_id, outside_areas = l.outside_areas
