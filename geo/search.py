@@ -180,53 +180,71 @@ def _widened(array, room):  # type: ignore[no-untyped-def]
     return wider
 
 
+@njit(cache=True, nogil=True)
+def _reach_some(  # type: ignore[no-untyped-def]
+    low, high, seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, cost, wait, counts
+):
+    """Search from sources low to high with one set of work arrays; labels are stamped."""
+    n = len(indptr) - 1
+    label = np.empty(n, np.int32)
+    stamp = np.zeros(n, np.int32)
+    heap = np.empty(1024, np.int64)
+    order = np.empty(1024, np.int32)
+    kept = np.empty(4096, np.int32)
+    kept_cost = np.empty(4096, np.int32)
+    total = 0
+    for s in range(low, high):
+        count, heap, order = _dijkstra(
+            seed_a[s],
+            cost_a[s],
+            seed_b[s],
+            cost_b[s],
+            cutoff,
+            indptr,
+            head,
+            cost,
+            wait,
+            label,
+            stamp,
+            s - low + 1,
+            heap,
+            order,
+        )
+        if total + count > len(kept):
+            room = max(2 * len(kept), total + count)
+            kept = _widened(kept, room)
+            kept_cost = _widened(kept_cost, room)
+        for k in range(count):
+            kept[total + k] = order[k]
+            kept_cost[total + k] = label[order[k]]
+        total += count
+        counts[s] = count
+    return kept[:total].copy(), kept_cost[:total].copy()
+
+
 @njit(cache=True, parallel=True, nogil=True)
 def _reach_all(  # type: ignore[no-untyped-def]
     seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, cost, wait, chunks
 ):
-    n = len(indptr) - 1
     sources = len(seed_a)
     counts = np.zeros(sources, np.int64)
     nodes = [np.empty(0, np.int32) for _ in range(chunks)]
     costs = [np.empty(0, np.int32) for _ in range(chunks)]
     for chunk in prange(chunks):
-        label = np.empty(n, np.int32)
-        stamp = np.zeros(n, np.int32)
-        heap = np.empty(1024, np.int64)
-        order = np.empty(1024, np.int32)
-        low = sources * chunk // chunks
-        high = sources * (chunk + 1) // chunks
-        kept = np.empty(4096, np.int32)
-        kept_cost = np.empty(4096, np.int32)
-        total = 0
-        for s in range(low, high):
-            count, heap, order = _dijkstra(
-                seed_a[s],
-                cost_a[s],
-                seed_b[s],
-                cost_b[s],
-                cutoff,
-                indptr,
-                head,
-                cost,
-                wait,
-                label,
-                stamp,
-                s - low + 1,
-                heap,
-                order,
-            )
-            if total + count > len(kept):
-                room = max(2 * len(kept), total + count)
-                kept = _widened(kept, room)
-                kept_cost = _widened(kept_cost, room)
-            for k in range(count):
-                kept[total + k] = order[k]
-                kept_cost[total + k] = label[order[k]]
-            total += count
-            counts[s] = count
-        nodes[chunk] = kept[:total]
-        costs[chunk] = kept_cost[:total]
+        nodes[chunk], costs[chunk] = _reach_some(
+            sources * chunk // chunks,
+            sources * (chunk + 1) // chunks,
+            seed_a,
+            cost_a,
+            seed_b,
+            cost_b,
+            cutoff,
+            indptr,
+            head,
+            cost,
+            wait,
+            counts,
+        )
     return counts, nodes, costs
 
 
@@ -535,4 +553,421 @@ def nearest_facility(
         impedance.seconds(cost),
         np.where(found, best & 0xFFFFFFFF, NONE).astype(np.int32),
         cost,
+    )
+
+
+@njit(cache=True, nogil=True)
+def _pairs_some(  # type: ignore[no-untyped-def]
+    low,
+    high,
+    seed_a,
+    cost_a,
+    seed_b,
+    cost_b,
+    source_edge,
+    source_offset,
+    source_access,
+    cutoff,
+    indptr,
+    head,
+    arc_edge,
+    cost,
+    wait,
+    t_indptr,
+    t_content,
+    t_first,
+    t_second,
+    t_offset,
+    t_access,
+    edge_first,
+    length,
+    forward,
+    backward,
+    counts,
+):
+    """Targets of sources low to high, each once with its least cost, targets rising."""
+    n = len(indptr) - 1
+    label = np.empty(n, np.int32)
+    stamp = np.zeros(n, np.int32)
+    heap = np.empty(1024, np.int64)
+    order = np.empty(1024, np.int32)
+    seen = np.zeros(len(t_offset), np.int32)
+    place = np.empty(len(t_offset), np.int64)
+    kept = np.empty(4096, np.int32)
+    kept_cost = np.empty(4096, np.int32)
+    total = 0
+    for s in range(low, high):
+        mark = s - low + 1
+        count, heap, order = _dijkstra(
+            seed_a[s],
+            cost_a[s],
+            seed_b[s],
+            cost_b[s],
+            cutoff,
+            indptr,
+            head,
+            cost,
+            wait,
+            label,
+            stamp,
+            mark,
+            heap,
+            order,
+        )
+        begin = total
+        # Node -1 stands for the source itself: the direct way along its own edge.
+        for k in range(-1, count):
+            v = np.int32(-1) if k < 0 else order[k]
+            first_arc = 0 if k < 0 else indptr[v]
+            last_arc = 1 if k < 0 else indptr[v + 1]
+            for a in range(first_arc, last_arc):
+                e = source_edge[s] if k < 0 else arc_edge[a]
+                if e < 0:
+                    continue
+                for j in range(t_indptr[e], t_indptr[e + 1]):
+                    t = t_content[j]
+                    if k < 0:
+                        along = _direct(
+                            length[e], forward[e], backward[e], t_offset[t], source_offset[s]
+                        )
+                        if along < 0:
+                            continue
+                        c = along + source_access[s] + t_access[t]
+                    else:
+                        leg = t_first[t] if edge_first[e] == v else t_second[t]
+                        if edge_first[e] == v and head[a] == v and t_second[t] >= 0:
+                            leg = min(leg, t_second[t]) if leg >= 0 else t_second[t]
+                        if leg < 0:
+                            continue
+                        c = leg + label[v]
+                    if c > cutoff:
+                        continue
+                    if seen[t] == mark:
+                        at = place[t]
+                        if c < kept_cost[at]:
+                            kept_cost[at] = c
+                    else:
+                        if total == len(kept):
+                            kept = _widened(kept, 2 * total)
+                            kept_cost = _widened(kept_cost, 2 * total)
+                        seen[t] = mark
+                        place[t] = total
+                        kept[total] = t
+                        kept_cost[total] = c
+                        total += 1
+        counts[s] = total - begin
+        by_target = np.argsort(kept[begin:total])
+        some = kept[begin:total][by_target]
+        some_cost = kept_cost[begin:total][by_target]
+        for j in range(total - begin):
+            kept[begin + j] = some[j]
+            kept_cost[begin + j] = some_cost[j]
+    return kept[:total].copy(), kept_cost[:total].copy()
+
+
+@njit(cache=True, parallel=True, nogil=True)
+def _pairs_all(  # type: ignore[no-untyped-def]
+    seed_a,
+    cost_a,
+    seed_b,
+    cost_b,
+    source_edge,
+    source_offset,
+    source_access,
+    cutoff,
+    indptr,
+    head,
+    arc_edge,
+    cost,
+    wait,
+    t_indptr,
+    t_content,
+    t_first,
+    t_second,
+    t_offset,
+    t_access,
+    edge_first,
+    length,
+    forward,
+    backward,
+    chunks,
+):
+    sources = len(seed_a)
+    counts = np.zeros(sources, np.int64)
+    targets = [np.empty(0, np.int32) for _ in range(chunks)]
+    costs = [np.empty(0, np.int32) for _ in range(chunks)]
+    for chunk in prange(chunks):
+        targets[chunk], costs[chunk] = _pairs_some(
+            sources * chunk // chunks,
+            sources * (chunk + 1) // chunks,
+            seed_a,
+            cost_a,
+            seed_b,
+            cost_b,
+            source_edge,
+            source_offset,
+            source_access,
+            cutoff,
+            indptr,
+            head,
+            arc_edge,
+            cost,
+            wait,
+            t_indptr,
+            t_content,
+            t_first,
+            t_second,
+            t_offset,
+            t_access,
+            edge_first,
+            length,
+            forward,
+            backward,
+            counts,
+        )
+    return counts, targets, costs
+
+
+def reach_targets(
+    network: WalkNetwork,
+    impedance: Impedance,
+    sources: SnappedPoints,
+    targets: SnappedPoints,
+    *,
+    cutoff_s: float,
+) -> OneToMany:
+    """Targets (homes) from which people reach each source (station) within the cutoff.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    impedance : Impedance
+    sources, targets : SnappedPoints
+    cutoff_s : float
+        Seconds, access legs of both ends included.
+
+    Returns
+    -------
+    OneToMany
+        Costs are exact millimetres; targets of a source in rising order.
+
+    Raises
+    ------
+    SnapError
+        If points or impedance belong to another version of the network.
+    """
+    _same_version(network, impedance, sources, targets)
+    a, a_cost, b, b_cost = _seeds(network, impedance, sources, inward=True)
+    _, to_first, _, to_second = _seeds(network, impedance, targets, inward=False)
+    by_edge = _by_edge(targets.edge, len(network.edge_length_mm))
+    chunks = max(1, min(get_num_threads() * 4, len(sources)))
+    counts, found, costs = _pairs_all(
+        a,
+        a_cost,
+        b,
+        b_cost,
+        sources.edge,
+        sources.offset_mm,
+        sources.access_mm,
+        impedance.cutoff_mm(cutoff_s),
+        impedance.reverse_indptr,
+        impedance.reverse_head,
+        impedance.reverse_edge,
+        impedance.reverse_cost_mm,
+        impedance.node_wait_mm,
+        *by_edge,
+        to_first,
+        to_second,
+        targets.offset_mm,
+        targets.access_mm,
+        np.ascontiguousarray(network.edge_nodes[:, 0]),
+        network.edge_length_mm,
+        impedance.forward_mm,
+        impedance.backward_mm,
+        chunks,
+    )
+    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+    return OneToMany(offsets, np.concatenate(found), np.concatenate(costs))
+
+
+@dataclass(frozen=True, slots=True)
+class ReachedEdges:
+    """Edges from which people reach one source within the cutoff, and the parts cut exactly.
+
+    Attributes
+    ----------
+    edge : ndarray, shape (k,), int32
+        Rising, each once.
+    first_mm, second_mm : ndarray, shape (k,), int32
+        Cost from the first and second node to the source; -1 where the node is not reached.
+    part_edge : ndarray, shape (p,), int32
+        Edge of each reached part, rising.
+    part_from_mm, part_to_mm : ndarray, shape (p,), int32
+        Offsets along the edge from its first node; parts of an edge do not overlap.
+    """
+
+    edge: NDArray[np.int32]
+    first_mm: NDArray[np.int32]
+    second_mm: NDArray[np.int32]
+    part_edge: NDArray[np.int32]
+    part_from_mm: NDArray[np.int32]
+    part_to_mm: NDArray[np.int32]
+
+    @property
+    def length_m(self) -> float:
+        """Metres of street reached."""
+        return float((self.part_to_mm.astype(np.int64) - self.part_from_mm).sum() / 1000)
+
+
+@njit(cache=True, nogil=True)
+def _reached_edges(  # type: ignore[no-untyped-def]
+    node,
+    node_cost,
+    cutoff,
+    indptr,
+    arc_edge,
+    edge_nodes,
+    length,
+    forward,
+    backward,
+    source_edge,
+    source_offset,
+    source_access,
+):
+    # Edges met, with the cost of each end: sorted keys edge * 2 + side instead of a table of
+    # all edges, so that the work depends on what is reached.
+    room = 1
+    for k in range(len(node)):
+        room += indptr[node[k] + 1] - indptr[node[k]]
+    keys = np.empty(2 * room, np.int64)
+    costs = np.empty(2 * room, np.int64)
+    count = 0
+    for k in range(len(node)):
+        v = node[k]
+        for a in range(indptr[v], indptr[v + 1]):
+            e = arc_edge[a]
+            for side in range(2):
+                if edge_nodes[e, side] == v:
+                    keys[count] = np.int64(e) * 2 + side
+                    costs[count] = node_cost[k]
+                    count += 1
+    if source_edge >= 0:
+        keys[count] = np.int64(source_edge) * 2
+        costs[count] = -1
+        count += 1
+    order = np.argsort(keys[:count])
+    edge = np.empty(count, np.int32)
+    first = np.full(count, -1, np.int32)
+    second = np.full(count, -1, np.int32)
+    edges = 0
+    for j in range(count):
+        key = keys[order[j]]
+        e = np.int32(key >> 1)
+        if edges == 0 or edge[edges - 1] != e:
+            edge[edges] = e
+            edges += 1
+        cost = costs[order[j]]
+        if cost >= 0:
+            if key & 1:
+                second[edges - 1] = cost
+            else:
+                first[edges - 1] = cost
+    part_edge = np.empty(3 * edges, np.int32)
+    part_from = np.empty(3 * edges, np.int32)
+    part_to = np.empty(3 * edges, np.int32)
+    parts = 0
+    for j in range(edges):
+        e = edge[j]
+        whole = np.int64(length[e])
+        a = np.int64(0)  # reached from the first node up to here
+        b = whole  # and from the second node down to here
+        # People on the edge walk backward to the first node, forward to the second.
+        if first[j] >= 0 and backward[e] >= 0:
+            a = _paid(cutoff - first[j], backward[e], whole)
+        if second[j] >= 0 and forward[e] >= 0:
+            b = whole - _paid(cutoff - second[j], forward[e], whole)
+        lo, hi = whole, np.int64(0)
+        if e == source_edge and source_access <= cutoff:
+            rest = cutoff - source_access
+            lo = hi = np.int64(source_offset)
+            if forward[e] >= 0:
+                lo -= min(_paid(rest, forward[e], whole), lo)
+            if backward[e] >= 0:
+                hi += min(_paid(rest, backward[e], whole), whole - hi)
+            if a >= lo:
+                a = max(a, hi)
+                lo, hi = whole, np.int64(0)
+            elif b <= hi:
+                b = min(b, lo)
+                lo, hi = whole, np.int64(0)
+            if lo <= hi and b <= hi:
+                b = min(b, lo)
+                lo, hi = whole, np.int64(0)
+        if a >= b:
+            a, b = whole, whole
+        for low, high in ((np.int64(0), a), (lo, hi), (b, whole)):
+            if high > low:
+                part_edge[parts] = e
+                part_from[parts] = low
+                part_to[parts] = high
+                parts += 1
+    return (
+        edge[:edges],
+        first[:edges],
+        second[:edges],
+        part_edge[:parts],
+        part_from[:parts],
+        part_to[:parts],
+    )
+
+
+@njit(cache=True)
+def _paid(room, cost, length):  # type: ignore[no-untyped-def]
+    """Millimetres along an edge that ``room`` pays for."""
+    if room <= 0:
+        return np.int64(0)
+    if cost <= room:
+        return np.int64(length)
+    return np.int64(room) * length // np.int64(cost)
+
+
+def reached_edges(
+    network: WalkNetwork,
+    impedance: Impedance,
+    source: SnappedPoints,
+    node: NDArray[np.int32],
+    node_cost_mm: NDArray[np.int32],
+    *,
+    cutoff_s: float,
+) -> ReachedEdges:
+    """Cut the edges around the nodes that one source reaches.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    impedance : Impedance
+    source : SnappedPoints, shape (1,)
+    node, node_cost_mm : ndarray, shape (k,)
+        One row of `Reached`, of this cutoff or a larger one.
+    cutoff_s : float
+        Seconds.
+    """
+    _same_version(network, impedance, source)
+    cutoff = impedance.cutoff_mm(cutoff_s)
+    near = node_cost_mm <= cutoff
+    return ReachedEdges(
+        *_reached_edges(
+            node[near],
+            node_cost_mm[near],
+            cutoff,
+            impedance.reverse_indptr,
+            impedance.reverse_edge,
+            network.edge_nodes,
+            network.edge_length_mm,
+            impedance.forward_mm,
+            impedance.backward_mm,
+            int(source.edge[0]),
+            int(source.offset_mm[0]),
+            int(source.access_mm[0]),
+        )
     )

@@ -1,0 +1,226 @@
+"""Route: the walk from one home to one station, with its geometry and where the time goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from geo.errors import SnapError
+from geo.impedance import Impedance
+from geo.network import WalkNetwork
+from geo.search import _direct, _pop, _push, _same_version, _seeds
+from geo.snapping import SnappedPoints
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A walk along the network.
+
+    Attributes
+    ----------
+    xy : ndarray, shape (k, 2), float64
+        From the snapped origin to the snapped destination, metres.
+    cost_mm : int
+        All of it, access legs and waits included.
+    seconds : float
+    street_m : float
+        Length along the network.
+    origin_access_m, destination_access_m : float
+        Straight legs at both ends.
+    waiting_s : float
+        Seconds of ``seconds`` spent at signals.
+    way : ndarray, shape (w,), int64
+        Ways walked on, in order.
+    """
+
+    xy: NDArray[np.float64]
+    cost_mm: int
+    seconds: float
+    street_m: float
+    origin_access_m: float
+    destination_access_m: float
+    waiting_s: float
+    way: NDArray[np.int64]
+
+
+@njit(cache=True, nogil=True)
+def _tree(  # type: ignore[no-untyped-def]
+    seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, arc_edge, cost, wait
+):
+    """Labels and the edge each node leaves by, searched backwards from the destination."""
+    n = len(indptr) - 1
+    label = np.full(n, -1, np.int64)
+    by_edge = np.full(n, -1, np.int32)
+    toward = np.full(n, -1, np.int32)
+    heap = np.empty(1024, np.int64)
+    size = 0
+    for which in range(2):
+        v = seed_a if which == 0 else seed_b
+        d = cost_a if which == 0 else cost_b
+        if d < 0:
+            continue
+        d += wait[v]
+        if d <= cutoff and (label[v] < 0 or d < label[v]):
+            label[v] = d
+            _push(heap, size, (np.int64(d) << 32) | v)
+            size += 1
+    while size > 0:
+        key = _pop(heap, size)
+        size -= 1
+        v = np.int32(key & 0xFFFFFFFF)
+        d = key >> 32
+        if d > label[v]:
+            continue
+        for k in range(indptr[v], indptr[v + 1]):
+            u = head[k]
+            t = d + cost[k]
+            if t > cutoff or (label[u] >= 0 and label[u] <= t):
+                continue
+            label[u] = t
+            by_edge[u] = arc_edge[k]
+            toward[u] = v
+            if size == len(heap):
+                wider = np.empty(2 * size, np.int64)
+                wider[:size] = heap
+                heap = wider
+            _push(heap, size, (t << 32) | u)
+            size += 1
+    return label, by_edge, toward
+
+
+def route(
+    network: WalkNetwork,
+    impedance: Impedance,
+    origin: SnappedPoints,
+    destination: SnappedPoints,
+    *,
+    cutoff_s: float | None = None,
+) -> Route | None:
+    """The cheapest walk from one origin to one destination.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    impedance : Impedance
+    origin, destination : SnappedPoints, shape (1,)
+    cutoff_s : float, optional
+        Seconds beyond which nothing is looked for; a known walking time makes it quick.
+
+    Returns
+    -------
+    Route or None
+        None where no way leads there within the cutoff.
+
+    Raises
+    ------
+    SnapError
+        If a point is unsnapped or belongs to another version of the network.
+    """
+    _same_version(network, impedance, origin, destination)
+    start, end = int(origin.edge[0]), int(destination.edge[0])
+    if start < 0 or end < 0:
+        raise SnapError(
+            "A route needs both ends on the network, and one of them is not.",
+            remedy="Move the point nearer to a walkable street or raise the snapping limit.",
+        )
+    # A millimetre above, since the seconds of a known walk were rounded.
+    cutoff = 2**31 - 1 if cutoff_s is None else impedance.cutoff_mm(cutoff_s) + 1
+    ends = [column[0] for column in _seeds(network, impedance, destination, inward=True)]
+    starts = [column[0] for column in _seeds(network, impedance, origin, inward=False)]
+    label, by_edge, toward = _tree(
+        *ends,
+        cutoff,
+        impedance.reverse_indptr,
+        impedance.reverse_head,
+        impedance.reverse_edge,
+        impedance.reverse_cost_mm,
+        impedance.node_wait_mm,
+    )
+    best, leave = 2**62, -1
+    for side in (0, 1):
+        node, leg = int(starts[2 * side]), int(starts[2 * side + 1])
+        if leg >= 0 and label[node] >= 0 and leg + label[node] < best:
+            best, leave = leg + int(label[node]), side
+    offset, goal = int(origin.offset_mm[0]), int(destination.offset_mm[0])
+    legs_mm = int(origin.access_mm[0]) + int(destination.access_mm[0])
+    if start == end:
+        along = _direct(
+            network.edge_length_mm[start],
+            impedance.forward_mm[start],
+            impedance.backward_mm[start],
+            offset,
+            goal,
+        )
+        if along >= 0 and along + legs_mm <= best:
+            best, leave = int(along) + legs_mm, 2
+    if leave < 0 or best > cutoff:
+        return None
+    pieces: list[tuple[int, int, int]] = []  # edge, from offset, to offset
+    if leave == 2:
+        pieces.append((start, offset, goal))
+    else:
+        length = int(network.edge_length_mm[start])
+        pieces.append((start, offset, 0 if leave == 0 else length))
+        node = int(network.edge_nodes[start, leave])
+        while toward[node] >= 0:
+            edge = int(by_edge[node])
+            length = int(network.edge_length_mm[edge])
+            forward = int(network.edge_nodes[edge, 0]) == node and (
+                int(network.edge_nodes[edge, 1]) == toward[node]
+            )
+            pieces.append((edge, 0, length) if forward else (edge, length, 0))
+            node = int(toward[node])
+        at_first = int(network.edge_nodes[end, 0]) == node and (
+            int(network.edge_nodes[end, 1]) != node or ends[1] <= ends[3]
+        )
+        pieces.append((end, 0 if at_first else int(network.edge_length_mm[end]), goal))
+    street_mm = sum(abs(b - a) for _, a, b in pieces)
+    speed = impedance.speed_mps
+    ways: list[int] = []
+    for edge, _, _ in pieces:
+        way = int(network.edge_way[edge])
+        if not ways or ways[-1] != way:
+            ways.append(way)
+    return Route(
+        np.concatenate([cut_edge(network, *piece) for piece in pieces]),
+        best,
+        best / 1000 / speed,
+        street_mm / 1000,
+        int(origin.access_mm[0]) / 1000,
+        int(destination.access_mm[0]) / 1000,
+        max(best - street_mm - legs_mm, 0) / 1000 / speed,
+        np.asarray(ways, np.int64),
+    )
+
+
+def cut_edge(network: WalkNetwork, edge: int, from_mm: int, to_mm: int) -> NDArray[np.float64]:
+    """Vertices of one edge between two offsets, in walking order.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    edge : int
+    from_mm, to_mm : int
+        Offsets from the first node; walked backwards where ``from_mm > to_mm``.
+
+    Returns
+    -------
+    ndarray, shape (k, 2), float64
+        At least two vertices.
+    """
+    low, high = min(from_mm, to_mm) / 1000, max(from_mm, to_mm) / 1000
+    vertices = network.edge_xy[network.edge_offsets[edge] : network.edge_offsets[edge + 1]]
+    steps = np.hypot(*np.diff(vertices, axis=0).T)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    inside = (along > low) & (along < high)
+    ends = np.column_stack(
+        [
+            np.interp([low, high], along, vertices[:, 0]),
+            np.interp([low, high], along, vertices[:, 1]),
+        ]
+    )
+    cut = np.concatenate([ends[:1], vertices[inside], ends[1:]])
+    return cut if from_mm <= to_mm else cut[::-1]
