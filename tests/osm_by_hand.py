@@ -45,9 +45,7 @@ class OsmByHand:
         nodes = [p if isinstance(p, int) else self.node(*p) for p in places]
         self.last += 1
         refs = "".join(f'<nd ref="{n}"/>' for n in nodes)
-        self.elements["way"].append(
-            f'<way id="{self.last}" version="1">{refs}{_tags(tags)}</way>'
-        )
+        self.elements["way"].append(f'<way id="{self.last}" version="1">{refs}{_tags(tags)}</way>')
         return self.last
 
     def ring(self, west: float, south: float, east: float, north: float, **tags: str) -> int:

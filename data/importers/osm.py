@@ -223,7 +223,7 @@ class _Reading:
             areas=districts,
             base=base,
             premises=sites,
-            barriers=OsmBarriers(lines, openings(lines, gates, network)),
+            barriers=OsmBarriers(lines, openings(lines, gates, compounds, network, crs)),
             attribution=ATTRIBUTION,
             problems=sorted(set(self._problems)),
             bounds=bounds,

@@ -21,7 +21,12 @@ from data.importers.osm_kinds import (
 )
 from data.importers.osm_polygons import Geometries, Outlines, way_lines
 from data.importers.osm_rules import WALL_BARRIERS
+from geo.crs import project, unproject
 from geo.network import EdgeFlag, Ways
+from geo.snapping import Barriers
+
+ON_OUTLINE_M = 0.5
+"""A gate farther from its outline than this stands beside it."""
 
 WALL_KINDS = frozenset({"wall", "compound"})
 """Barriers that gates open; water, railways and motorways are crossed on the network only."""
@@ -43,6 +48,22 @@ class OsmBarriers:
 
     lines: gpd.GeoDataFrame
     openings: gpd.GeoDataFrame
+
+    def projected(self, crs: str) -> Barriers:
+        """Give the barriers in the metres of a network, as snapping wants them.
+
+        Parameters
+        ----------
+        crs : str
+            `WalkNetwork.crs`.
+        """
+        lines = self.lines.geometry.to_numpy()
+        xy = project(shapely.get_coordinates(lines), crs)
+        line = np.repeat(np.arange(len(lines)), shapely.get_num_coordinates(lines))
+        same = line[1:] == line[:-1]
+        segments = np.hstack([xy[:-1], xy[1:]])[same] if len(xy) else np.zeros((0, 4))
+        gates = project(shapely.get_coordinates(self.openings.geometry.to_numpy()), crs)
+        return Barriers(np.ascontiguousarray(segments), np.ascontiguousarray(gates))
 
 
 def barrier_lines(
@@ -66,6 +87,7 @@ def barrier_lines(
         _from_ways(ways, "river", _is_river),
         _from_ways(ways, "railway", _is_railway),
         _from_ways(ways, "motorway", _is_motorway),
+        _from_ways(ways, "water", _is_coast),
         _water_banks(outlines),
         _compound_outlines(compounds, gates),
     ]
@@ -101,27 +123,50 @@ def banks_of_open_water(
 
 
 def openings(
-    lines: gpd.GeoDataFrame, gates: gpd.GeoDataFrame, ways: Ways | None
+    lines: gpd.GeoDataFrame,
+    gates: gpd.GeoDataFrame,
+    compounds: gpd.GeoDataFrame,
+    ways: Ways,
+    crs: str,
 ) -> gpd.GeoDataFrame:
-    """Where walls and compounds may be passed: kind and geometry (points).
+    """Find where walls and compounds may be passed: kind and geometry (points).
+
+    A gate mapped a few metres off its compound's outline opens the outline beside it as well.
 
     Parameters
     ----------
     lines : GeoDataFrame
         From `barrier_lines`.
-    gates : GeoDataFrame
-    ways : Ways or None
+    gates, compounds : GeoDataFrame
+    ways : Ways
         The network: where a way open to feet crosses or touches a wall, on the ground and not at
-        a blocked node, the wall is open although no gate is mapped. None where it was not read.
+        a blocked node, the wall is open although no gate is mapped.
+    crs : str
+        Projected CRS, metres.
     """
-    known = gates[gates["access"] != "emergency"].geometry.to_numpy()
+    usable = gates[gates["access"] != "emergency"]
+    known = np.concatenate([usable.geometry.to_numpy(), _on_outlines(usable, compounds, crs)])
     walls = lines[lines["kind"].isin(WALL_KINDS)].geometry.to_numpy()
-    passed = _passages(walls, ways) if ways is not None else np.empty(0, dtype=object)
+    passed = _passages(walls, ways)
     return gpd.GeoDataFrame(
         {"kind": ["gate"] * len(known) + ["way"] * len(passed)},
         geometry=np.concatenate([known, passed]),
         crs="EPSG:4326",
     )
+
+
+def _on_outlines(gates: gpd.GeoDataFrame, compounds: gpd.GeoDataFrame, crs: str) -> Geometries:
+    """Points of compounds' outlines nearest to their gates, where those lie beside them."""
+    outline_of = compounds.set_index("code").geometry.boundary
+    own = gates[gates["compound_code"].isin(compounds["code"])]
+    outlines = shapely.transform(
+        outline_of.loc[own["compound_code"]].to_numpy(), lambda xy: project(xy, crs)
+    )
+    points = shapely.transform(own.geometry.to_numpy(), lambda xy: project(xy, crs))
+    feet = shapely.get_point(shapely.shortest_line(points, outlines), 1)
+    beside = shapely.distance(points, feet) > ON_OUTLINE_M
+    moved: Geometries = shapely.transform(feet[beside], lambda xy: unproject(xy, crs))
+    return moved
 
 
 def _passages(walls: Geometries, ways: Ways) -> Geometries:
@@ -155,6 +200,10 @@ def _is_wall(tags: Tags) -> bool:
 
 def _is_river(tags: Tags) -> bool:
     return tags.get("waterway") in BARRIER_WATERWAYS and not is_underground(tags)
+
+
+def _is_coast(tags: Tags) -> bool:
+    return tags.get("natural") == "coastline"
 
 
 def _is_railway(tags: Tags) -> bool:

@@ -103,6 +103,7 @@ class OsmFile:
         self._path = path
         self._folder = folder
         self._ordered = False
+        self._rewritten = False
         with (
             self.reading(),
             osmium.io.Reader(str(path), osmium.osm.NOTHING) as reader,
@@ -191,25 +192,33 @@ class OsmFile:
                 found.append(OsmRelation(_minus(relation.id), kept, members))
         return sorted(found, key=lambda relation: relation.id)
 
-    def areas(self, keys: Collection[str]) -> Iterator[tuple[int, str]]:
+    def areas(self, keys: Collection[str]) -> list[tuple[int, str]]:
         """Assemble multipolygons and boundaries that carry any of ``keys``: id and WKB as hex.
 
         Relations with missing or open parts give nothing.
         """
-        factory = osmium.geom.WKBFactory()
+        if not self._rewritten:
+            try:
+                return self._assembled(keys)
+            except RuntimeError:
+                # Assembling wants ids in order and only once: give it that before giving up.
+                self._put_in_order()
         with self.reading():
-            processor = (
-                osmium.FileProcessor(str(self._path))
-                .with_areas(osmium.filter.KeyFilter(*keys))
-                .with_filter(osmium.filter.EntityFilter(osmium.osm.AREA))
-                .with_filter(osmium.filter.KeyFilter(*keys))
-            )
-            for area in processor:
-                if not isinstance(area, osmium.osm.Area) or area.from_way():
-                    continue
-                if area.num_rings()[0] == 0:
-                    continue
-                yield _minus(area.orig_id()), factory.create_multipolygon(area)
+            return self._assembled(keys)
+
+    def _assembled(self, keys: Collection[str]) -> list[tuple[int, str]]:
+        factory = osmium.geom.WKBFactory()
+        processor = (
+            osmium.FileProcessor(str(self._path))
+            .with_areas(osmium.filter.KeyFilter(*keys))
+            .with_filter(osmium.filter.EntityFilter(osmium.osm.AREA))
+            .with_filter(osmium.filter.KeyFilter(*keys))
+        )
+        return [
+            (_minus(area.orig_id()), factory.create_multipolygon(area))
+            for area in processor
+            if isinstance(area, osmium.osm.Area) and not area.from_way() and area.num_rings()[0]
+        ]
 
     def _needs_order(self, ways: OsmWays) -> bool:
         """Whether missing nodes may stand elsewhere in the file: PBF is written in order."""
@@ -225,7 +234,7 @@ class OsmFile:
             with osmium.SimpleWriter(str(ordered)) as writer:
                 merge.apply(writer)
             numbered.unlink()
-        self._path, self._ordered = ordered, True
+        self._path, self._ordered, self._rewritten = ordered, True, True
 
     def _read(self, filters: _Filters, tags: frozenset[str]) -> tuple[OsmNodes, OsmWays]:
         lines = self._folder / "elements.opl"

@@ -69,7 +69,7 @@ def nearest_outline(
     nearest = np.full(len(lonlat), -1)
     if not len(shapes) or not len(lonlat):
         return nearest
-    crs = projected_crs((*lonlat.min(axis=0), *lonlat.max(axis=0)))
+    crs = projected_crs((*lonlat.min(axis=0), *lonlat.max(axis=0))).to_string()
     areas = shapely.get_dimensions(shapes) == 2
     outlines = np.where(areas, shapely.boundary(shapes), shapes)
     outlines = shapely.transform(outlines, lambda xy: project(xy, crs))

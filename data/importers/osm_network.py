@@ -241,7 +241,7 @@ def _arrays(usable: _Usable, nodes: OsmNodes, ground: ResidentialGround) -> Ways
     rows: NDArray[np.int32] = np.asarray(places, dtype=np.int32)
     blocked, junction_signal, crossing_signal = _node_rules(nodes, refs, lonlat, ground)
     if len(lonlat):
-        crs = projected_crs((*lonlat.min(axis=0), *lonlat.max(axis=0)))
+        crs = projected_crs((*lonlat.min(axis=0), *lonlat.max(axis=0))).to_string()
         xy = project(lonlat, crs)
     else:
         xy = lonlat

@@ -191,7 +191,7 @@ def relation_polygons(
     if not relations:
         return {}, []
     wanted = {relation.id for relation in relations}
-    found = {number: wkb for number, wkb in source.areas(keys) if number in wanted}
+    found = dict(area for area in source.areas(keys) if area[0] in wanted)
     numbers = sorted(found)
     polygons, invalid = mend(shapely.from_wkb([found[number] for number in numbers]))
     problems = [_mended(f"relation/{numbers[i]}", polygons[i]) for i in invalid]

@@ -96,9 +96,7 @@ def test_floors_say_where_they_are_from(
     assert found["floors_source"] == source
 
 
-def test_households_come_from_flats_only_and_people_never(
-    drawn: OsmByHand, tmp_path: Path
-) -> None:
+def test_households_come_from_flats_only_and_people_never(drawn: OsmByHand, tmp_path: Path) -> None:
     with_flats = drawn.ring(0, 0, 30, 12, building="apartments", building__flats="36")
     without = drawn.ring(50, 0, 80, 12, building="apartments", building__levels="6")
     homes = read(drawn, tmp_path).buildings
@@ -149,9 +147,7 @@ def test_the_address_follows_the_order_of_its_script(drawn: OsmByHand, tmp_path:
     assert row(homes, f"osm:way/{there}")["address"] == "Main St 7"
 
 
-def test_staircase_entrances_are_the_units_of_a_building(
-    drawn: OsmByHand, tmp_path: Path
-) -> None:
+def test_staircase_entrances_are_the_units_of_a_building(drawn: OsmByHand, tmp_path: Path) -> None:
     doors = [drawn.node(x, 0, entrance="staircase", ref=str(i + 1)) for i, x in enumerate((10, 30))]
     back = drawn.node(20, 12, entrance="yes")
     drawn.node(5, 0, entrance="emergency")
@@ -216,6 +212,7 @@ def test_walls_water_railways_and_motorways_stop_access_legs(
     river = drawn.way((0, 10), (50, 10), waterway="river")
     rail = drawn.way((0, 20), (50, 20), railway="rail")
     fast = drawn.way((0, 30), (50, 30), highway="motorway")
+    coast = drawn.way((0, 35), (50, 35), natural="coastline")
     lake = drawn.ring(0, 40, 50, 60, natural="water")
     gated = drawn.ring(0, 100, 80, 180, landuse="residential")
     drawn.node(40, 100, barrier="gate")
@@ -225,6 +222,7 @@ def test_walls_water_railways_and_motorways_stop_access_legs(
         f"way/{river}": "river",
         f"way/{rail}": "railway",
         f"way/{fast}": "motorway",
+        f"way/{coast}": "water",
         f"way/{lake}": "water",
         f"way/{gated}": "compound",
     }
@@ -367,8 +365,9 @@ def test_the_base_map_holds_roads_water_green_rail_walls_and_names(
     assert set(base["layer"]) <= set(models.BASE_LAYERS)
     assert base["min_zoom"].between(0, 22).all()
     by_key = base.set_index("source_key")
-    assert by_key.loc[f"way/{ways['road', 'primary']}", "min_zoom"] < (
-        by_key.loc[f"way/{ways['road', 'path']}", "min_zoom"]
+    assert (
+        by_key.loc[f"way/{ways['road', 'primary']}", "min_zoom"]
+        < (by_key.loc[f"way/{ways['road', 'path']}", "min_zoom"])
     )
     assert by_key.loc[f"way/{ways['road', 'pedestrian']}"].geometry.geom_type == "Polygon"
 

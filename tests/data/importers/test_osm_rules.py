@@ -114,9 +114,7 @@ def test_people_do_not_walk_where_the_tags_keep_them_out(
     ],
     ids=str,
 )
-def test_special_access_comes_before_general_access(
-    tmp_path: Path, tags: dict[str, str]
-) -> None:
+def test_special_access_comes_before_general_access(tmp_path: Path, tags: dict[str, str]) -> None:
     flags = use(tmp_path, **tags)
     assert flags is not None
     assert flags & WALK
@@ -183,9 +181,7 @@ def test_steps_bridges_tunnels_and_crossings_are_marked(tmp_path: Path) -> None:
     assert not passage & EdgeFlag.TUNNEL
 
 
-def test_an_unknown_kind_of_highway_is_reported_by_its_id(
-    drawn: OsmByHand, tmp_path: Path
-) -> None:
+def test_an_unknown_kind_of_highway_is_reported_by_its_id(drawn: OsmByHand, tmp_path: Path) -> None:
     drawn.way((0, 0), (0, 100), highway="residential")
     way = drawn.way((0, 0), (100, 0), highway="hyperloop")
     city = read(drawn, tmp_path)
