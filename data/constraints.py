@@ -82,7 +82,7 @@ _RULES: dict[str, tuple[str, str, str]] = {
         )
         for count in ("households", "people", "floors")
     },
-    "areas_nested": (
+    "nested": (
         "parent_id",
         "an area lies in one of a higher level only: community, street, district",
         "Correct the level or the parent.",

@@ -88,6 +88,8 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 """
 
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\d \S+ \S+ \[\d+\] ")
+
 _LOSS = {
     True: "",
     # For tests and other data that may be lost.
@@ -373,7 +375,17 @@ class EmbeddedServer:
         atexit.unregister(self.stop)
         if self._users.closed:
             return False
-        with (self.folder / "start.lock").open("a") as start_lock:
+        if self._child is not None:
+            self._child.poll()  # a child that ended is not gone until its parent has looked
+        try:
+            start_lock = (self.folder / "start.lock").open("a")
+        except FileNotFoundError:
+            # Somebody deleted the folder under the server: nothing is left to shut down well.
+            self._users.close()
+            if self._child is not None and self._child.poll() is None:
+                self._child.kill()
+            return False
+        with start_lock:
             # Nobody can join between the question and the stop while this is held.
             fcntl.flock(start_lock, fcntl.LOCK_EX)
             with self._users:
@@ -478,7 +490,7 @@ def _initialise(
             break
     else:
         raise DatabaseUnavailableError(
-            f"The database folder {data} could not be made: {_last_line(done.stderr)}.",
+            f"The database folder {data} could not be made: {_reason(done.stderr)}.",
             remedy="Set GRIDCIRCLE_HOME to a folder on an ordinary local disk with room.",
         )
     _write_for(who, data.with_name("postgresql.conf"), _CONFIGURATION + _LOSS[durable])
@@ -490,10 +502,16 @@ def _environment() -> dict[str, str]:
     return {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "LC_ALL": "C", "TZ": "UTC"}
 
 
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    told = [line for line in lines if "FATAL" in line or "rror:" in line]
-    return (told or lines or ["no reason given"])[-1].rstrip(".")
+def _reason(text: str) -> str:
+    """Find what went wrong in the output of a PostgreSQL program: one line, without its time."""
+    lines = [_STAMP.sub("", line).strip() for line in text.splitlines() if line.strip()]
+    fatal = [i for i, line in enumerate(lines) if "FATAL" in line or "rror:" in line]
+    if not lines:
+        return "no reason given"
+    last = fatal[-1] if fatal else len(lines) - 1
+    if "contains errors" in lines[last] and last > 0:
+        last -= 1  # the line before says which
+    return lines[last].removeprefix("FATAL:").removeprefix("LOG:").strip().rstrip(".")
 
 
 def _launch(
@@ -505,6 +523,9 @@ def _launch(
     _forget_dead_server(data, who)
     _write_access_rules(folder, who)
     socket_folder = _socket_folder(folder, who)
+    for stale in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
+        # Nobody else has a socket in this folder, and the server that left them is dead.
+        (socket_folder / stale).unlink(missing_ok=True)
     log = folder / "server.log"
     if log.exists():
         log.replace(folder / "server.log.old")
@@ -547,7 +568,7 @@ def _launch(
         time.sleep(0.01)
     text = log.read_text("utf-8", errors="replace")
     raise DatabaseUnavailableError(
-        f"The database did not start: {_last_line(text)}.", remedy=f"See {log}. {REMEDY}"
+        f"The database did not start: {_reason(text)}.", remedy=f"See {log}. {REMEDY}"
     )
 
 
@@ -737,7 +758,7 @@ def _superuser(socket_folder: Path, database: str) -> Iterator[psycopg.Connectio
             yield connection
     except psycopg.Error as error:
         raise DatabaseUnavailableError(
-            f"The embedded database refused its own set-up: {_last_line(str(error))}.",
+            f"The embedded database refused its own set-up: {_reason(str(error))}.",
             remedy=REMEDY,
         ) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +21,8 @@ from data.settings import Settings
 for _name in [n for n in os.environ if n.startswith("GRIDCIRCLE_") or n == "DATABASE_URL"]:
     del os.environ[_name]  # the settings of whoever runs the tests are not the tests' settings
 
+_GUARD = 'cat; kill -INT "$1"; sleep 2; rm -r "$2"'
+
 
 @pytest.fixture(scope="session")
 def reachable_folder() -> Iterator[Path]:
@@ -34,10 +37,19 @@ def reachable_folder() -> Iterator[Path]:
 def postgis(reachable_folder: Path) -> Iterator[EmbeddedServer]:
     """The one PostGIS of this test run; its database ``gridcircle`` has the tables, no rows."""
     server = EmbeddedServer.start(reachable_folder / "home", durable=False)
+    # Its standard input closes when this run ends in whatever way: a run that is killed leaves no
+    # server and no folder behind.
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", _GUARD, "sh", str(server.pid), str(reachable_folder)],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+    )
     template = Database(server.url)
     upgrade(template)
     template.close()
     yield server
+    guard.kill()
+    guard.communicate()
     server.stop()
 
 
