@@ -22,7 +22,7 @@ from api.responses import MVT
 from api.routers import city, health, history, layers, search, stations, tiles
 from api.routers import problems as problem_kinds
 from api.schemas import PROBLEM_RESPONSES
-from api.security import LOOPBACK_HOSTS, Guard, page_policy
+from api.security import CONTENT_POLICY, HEADERS, LOOPBACK_HOSTS, Guard, page_policy
 from api.service import Service
 from data.database import Database
 from data.settings import Settings
@@ -81,7 +81,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         page = reference_page(app.openapi())
         return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(page)})
 
-    problems.install(app)
+    problems.install(app, mistake_headers={**HEADERS, "Content-Security-Policy": CONTENT_POLICY})
     # Last added, first asked.
     app.add_middleware(
         CompressionMiddleware,

@@ -204,8 +204,15 @@ def validation_response(error: RequestValidationError, instance: str) -> Respons
     )
 
 
-def install(app: FastAPI) -> None:
-    """Make an application answer every error with a problem document."""
+def install(app: FastAPI, *, mistake_headers: Mapping[str, str] | None = None) -> None:
+    """Make an application answer every error with a problem document.
+
+    Parameters
+    ----------
+    app : FastAPI
+    mistake_headers : mapping, optional
+        Headers of the answer to an error nobody foresaw, which is made outside all middleware.
+    """
 
     async def ours(request: Request, error: Exception) -> Response:
         return error_response(error, request.url.path)
@@ -234,6 +241,7 @@ def install(app: FastAPI) -> None:
             instance=request.url.path,
             remedy="Try again; if it stays, report the number with the log.",
             members={"mistake": number},
+            headers=mistake_headers,
         )
 
     app.add_exception_handler(DBAPIError, refused)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from fastapi import Query
+from fastapi import Path, Query
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from data.models import FACILITIES, STATION_KINDS, STATION_STATUSES
@@ -28,6 +28,7 @@ Longitude = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
 Latitude = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
 Minutes = Annotated[float, Field(gt=0, le=120, allow_inf_nan=False)]
 
+RowId = Annotated[int, Path(ge=1, le=2**63 - 1, description="Id of the row.")]
 Limit = Annotated[
     int, Query(ge=1, le=10_000, description="Most features in one page.", examples=[100])
 ]

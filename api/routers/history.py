@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.responses import JsonResponse, link_header
+from api.schemas import RowId
 from api.service import ServiceDependency
 from data.errors import NotFoundError
 from data.history import row_history
@@ -20,7 +21,7 @@ def history(
     request: Request,
     service: ServiceDependency,
     table: str,
-    row_id: int,
+    row_id: RowId,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     older_than: Annotated[int | None, Query(description="Only entries before this one.")] = None,
 ) -> Response:

@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from api.parameters import parse_bbox, split_words
 from api.responses import GeoJsonResponse, JsonResponse, feature_collection, row_etag
-from api.schemas import AreaQuery, BBox, Feature, FeatureCollection, Limit, Offset
+from api.schemas import AreaQuery, BBox, Feature, FeatureCollection, Limit, Offset, RowId
 from api.service import ServiceDependency
 from data.layers import list_features, list_layers, read_feature
 
@@ -92,7 +92,7 @@ def features(
     response_model=Feature,
     response_class=GeoJsonResponse,
 )
-def feature(service: ServiceDependency, layer: str, feature_id: int) -> Response:
+def feature(service: ServiceDependency, layer: str, feature_id: RowId) -> Response:
     """Read one feature; rows with a version carry it as entity tag."""
     with service.database.connect() as connection:
         found: dict[str, Any] = read_feature(connection, layer, feature_id)

@@ -16,6 +16,7 @@ from api.schemas import (
     FeatureCollection,
     Limit,
     Offset,
+    RowId,
     StationBody,
     StationChanges,
 )
@@ -90,7 +91,7 @@ def stations(
     response_model=Feature,
     response_class=GeoJsonResponse,
 )
-def station(request: Request, service: ServiceDependency, station_id: int) -> Response:
+def station(request: Request, service: ServiceDependency, station_id: RowId) -> Response:
     """Read one station; its entity tag is its version."""
     with service.database.connect() as connection:
         found = read_feature(connection, "stations", station_id)
@@ -125,7 +126,7 @@ def add(request: Request, service: ServiceDependency, body: StationBody) -> Resp
     response_class=GeoJsonResponse,
 )
 def replace(
-    service: ServiceDependency, station_id: int, body: StationBody, if_match: IfMatch = None
+    service: ServiceDependency, station_id: RowId, body: StationBody, if_match: IfMatch = None
 ) -> Response:
     """Give every field a new value; fields left out get their defaults."""
     version = seen_version(if_match)
@@ -140,7 +141,7 @@ def replace(
     response_class=GeoJsonResponse,
 )
 def change(
-    service: ServiceDependency, station_id: int, body: StationChanges, if_match: IfMatch = None
+    service: ServiceDependency, station_id: RowId, body: StationChanges, if_match: IfMatch = None
 ) -> Response:
     """Give some fields new values (JSON merge patch)."""
     version = seen_version(if_match)
@@ -152,7 +153,7 @@ def change(
 
 
 @router.delete("/{station_id}", summary="Delete a station", status_code=204)
-def delete(service: ServiceDependency, station_id: int, if_match: IfMatch = None) -> Response:
+def delete(service: ServiceDependency, station_id: RowId, if_match: IfMatch = None) -> Response:
     """Delete a station; its history stays at /api/v1/history/stations/{station_id}."""
     version = seen_version(if_match)
     with service.database.transaction(actor=LOCAL_ACTOR) as connection:
