@@ -441,6 +441,23 @@ def test_a_server_that_does_not_start_shows_why(home: Path) -> None:
     assert start(home).stop()
 
 
+def test_a_link_planted_in_place_of_a_file_of_ours_is_not_followed(
+    home: Path, tmp_path: Path
+) -> None:
+    rules = home / "postgres" / "pg_hba.conf"
+    precious = tmp_path / "precious"
+    precious.write_text("kept")
+    rules.unlink()
+    rules.symlink_to(precious)
+    try:
+        with pytest.raises(DatabaseUnavailableError, match="cannot be started"):
+            start(home)
+        assert precious.read_text() == "kept"
+    finally:
+        rules.unlink()
+    assert start(home).stop()
+
+
 @needs_root
 def test_an_account_that_does_not_exist_is_named(reachable_folder: Path) -> None:
     with pytest.raises(DatabaseUnavailableError, match="no account keiner") as caught:
