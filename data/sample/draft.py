@@ -94,6 +94,7 @@ class Streets:
         self._vertices = vertices
         self._vertex_node: dict[int, int] = {}
         self._streets: dict[int, _Street] = {}
+        self.links: list[tuple[int, int]] = []
         for i, edge in enumerate(edges):
             if edge.kind:
                 at = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(edge.xy, axis=0).T))))
@@ -128,6 +129,10 @@ class Streets:
         node = self.draft.node(*foot[i])
         street.joined.append((at, node))
         return node
+
+    def link(self, way: int, edge: int) -> None:
+        """Remember that a way ends on an edge: a pavement there will be joined to it."""
+        self.links.append((way, edge))
 
     def length_m(self, edge: int) -> float:
         """Length of an edge of the plan."""

@@ -86,6 +86,30 @@ GROUNDS: dict[str, Ground] = {
         walled=False,
         green={"leisure": "garden"},
     ),
+    "shops": Ground(
+        SlabStyle(13, 18, (2, 3, 4), (4, 6), (28, 33), 5, (2, 3), (2, 4), 0.0),
+        {"landuse": "retail"},
+        "retail",
+        ("商街", "Shops"),
+        walled=False,
+        green=_LAWN,
+    ),
+    "office": Ground(
+        SlabStyle(16, 22, (1, 2, 3), (14, 18), (42, 50), 9, (4, 11), (1, 2), 0.6),
+        {"landuse": "commercial"},
+        "office",
+        ("办公楼", "Offices"),
+        walled=True,
+        green=_LAWN,
+    ),
+    "depot": Ground(
+        SlabStyle(24, 30, (1, 2, 3), (12, 18), (44, 54), 10, (1, 1), (1, 2), 0.0),
+        {"landuse": "industrial"},
+        "warehouse",
+        ("仓库", "Depot"),
+        walled=True,
+        green=_LAWN,
+    ),
     "station": Ground(
         SlabStyle(26, 40, (1, 2), (14, 20), (60, 70), 12, (2, 3), (2, 3), 0.0),
         {"landuse": "commercial"},
@@ -137,13 +161,15 @@ def build_park(
     frontage: Frontage,
     name: Name,
     rng: np.random.Generator,
-) -> bool:
+    *,
+    pond: bool,
+) -> None:
     """Build an open park: a round path, ways in from the streets, a pond where there is room."""
     tags: Tags = {"leisure": "park", "name": name[0], "name:en": name[1]}
     loop_land = land.buffer(-24).buffer(-16).buffer(16)
     if loop_land.geom_type != "Polygon" or loop_land.is_empty or loop_land.area < 1_500:
         build_outline(draft, land, {}, tags)
-        return False
+        return
     ring = _resample(loop_land.exterior, 14.0)
     layout = Layout(land, walled=False, path_xy=[(float(x), float(y)) for x, y in ring])
     layout.paths = [([*range(len(ring)), 0], "lane")]
@@ -155,8 +181,8 @@ def build_park(
             exits.append(found)
     layout.gates = choose_gates(exits, int(np.clip(land.area / 9_000, 2, 7)), rng, apart_m=55.0)
     middle = np.array(loop_land.representative_point().coords[0])
-    pond = loop_land.buffer(-18).buffer(-14).buffer(14)
-    water = pond.geom_type == "Polygon" and pond.area > 5_000
+    basin = loop_land.buffer(-18).buffer(-14).buffer(14)
+    water = pond and basin.geom_type == "Polygon" and basin.area > 4_000
     if not water:
         # Paths across meet in the middle.
         layout.path_xy.append((float(middle[0]), float(middle[1])))
@@ -171,17 +197,19 @@ def build_park(
         draft.way([nodes[i] for i in way], {"highway": "footway"})
     for gate in layout.gates:
         street = streets.join(gate.street.edge, gate.street.point)
-        draft.way([nodes[gate.path_node], street], {"highway": "footway"})
+        link = draft.way([nodes[gate.path_node], street], {"highway": "footway"})
+        streets.link(link, gate.street.edge)
     build_outline(draft, land, {}, tags)
     if water:
-        shape = _resample(pond.exterior, 12.0)
-        wave = 1 + 0.10 * np.sin(np.linspace(0, 2 * np.pi * 5, len(shape), endpoint=False))
+        shape = _resample(basin.exterior, 12.0)
+        turn = np.linspace(0, 2 * np.pi, len(shape), endpoint=False)
+        a, b = rng.uniform(0, 2 * np.pi, 2)
+        wave = 1 + 0.09 * np.sin(2 * turn + a) + 0.06 * np.sin(3 * turn + b)
         centre = shape.mean(axis=0)
         draft.ring(
-            centre + (shape - centre) * 0.88 * wave[:, None],
+            centre + (shape - centre) * 0.84 * wave[:, None],
             {"natural": "water", "water": "pond"},
         )
-    return True
 
 
 def build_field(draft: OsmDraft, land: shapely.Geometry, rng: np.random.Generator) -> None:
@@ -207,14 +235,14 @@ def build_waste(draft: OsmDraft, land: shapely.Polygon, rng: np.random.Generator
 def _resample(ring: shapely.LinearRing, step_m: float) -> Points:
     count = max(8, int(ring.length / step_m))
     at = np.linspace(0, ring.length, count, endpoint=False)
-    return shapely.get_coordinates(shapely.line_interpolate_point(ring, at))
+    return np.asarray(shapely.get_coordinates(shapely.line_interpolate_point(ring, at)))
 
 
 def _outwards(ring: Points) -> Points:
     """Give unit normals that point out of a ring, whichever way it turns."""
     along = np.roll(ring, -1, axis=0) - np.roll(ring, 1, axis=0)
-    normal = np.asarray(np.column_stack((along[:, 1], -along[:, 0])))
+    normal: Points = np.column_stack((along[:, 1], -along[:, 0]))
     normal /= np.hypot(*normal.T)[:, None]
     x, y = ring[:, 0], ring[:, 1]
     turn = x @ np.roll(y, -1) - y @ np.roll(x, -1)
-    return np.asarray(normal if turn > 0 else -normal, np.float64)
+    return np.asarray(normal * np.sign(turn))

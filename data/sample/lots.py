@@ -58,11 +58,14 @@ class Lot:
         return Frontage(plan.edges, plan.blocks[self.block].edges, fences=fences)
 
 
-def block_land(block: Block, edges: list[Edge]) -> shapely.Polygon | None:
+def block_land(
+    block: Block, edges: list[Edge], *, below_bridges: bool = False
+) -> shapely.Polygon | None:
     """Land of a block without the streets around it; None if nothing useful is left."""
+    around = [e for e in block.edges if not (below_bridges and edges[e].structure)]
     strips = [
         shapely.buffer(shapely.LineString(xy), half, quad_segs=2, cap_style="square")
-        for xy, half in street_land(edges, block.edges, _PAVEMENT_M)
+        for xy, half in street_land(edges, around, _PAVEMENT_M)
         if half > 0
     ]
     land = block.polygon.difference(shapely.union_all(strips))

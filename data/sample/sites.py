@@ -65,6 +65,8 @@ class Compound:
         Rows of its buildings.
     cuts : list of LineString
         Where grids may part it.
+    inner_spots : list of tuple
+        Places inside, on the paths across its rows.
     """
 
     way: int
@@ -76,6 +78,7 @@ class Compound:
     gates: list[Gate]
     buildings: range
     cuts: list[shapely.LineString] = field(default_factory=list)
+    inner_spots: list[tuple[float, float]] = field(default_factory=list)
 
 
 _PATH_TAGS: dict[str, dict[str, Tags]] = {
@@ -126,6 +129,8 @@ def _gate_tags(style: str, number: int, count: int, rng: np.random.Generator) ->
     if style == "new" and number == count - 1 and count >= 3 and rng.random() < 0.35:
         return {"barrier": "gate", "access": "no", "emergency": "yes", "locked": "yes"}
     tags = {"barrier": "gate", "motor_vehicle": "no"}
+    if style == "new" and rng.random() < 0.4:
+        tags["foot"] = "private"
     if rng.random() < 0.4:
         tags["opening_hours"] = "06:00-22:00"
     return tags
@@ -163,10 +168,11 @@ def build_paths(
             draft.way([outside, wall], _path_tags(style, role))
             outside = wall
         # Private ground ends at the gate.
-        draft.way(
+        link = draft.way(
             [outside, street],
             {k: v for k, v in _path_tags(style, role).items() if k != "access"},
         )
+        streets.link(link, gate.street.edge)
     return nodes, on_wall
 
 

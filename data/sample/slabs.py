@@ -87,25 +87,38 @@ def _rows(ring: Points, style: SlabStyle, rng: np.random.Generator) -> list[_Row
     return rows
 
 
-def _spines(rows: list[_Row], rng: np.random.Generator) -> list[float]:
-    """Where paths cross the rows: one, two or three, through as many rows as may be."""
+def _spines(rows: list[_Row], style: SlabStyle, rng: np.random.Generator) -> list[float]:
+    """Choose where paths cross the rows: where most can be built beside them."""
     width = max(r.right - r.left for r in rows)
     left, right = np.median([r.left for r in rows]), np.median([r.right for r in rows])
     core_left, core_right = max(r.left for r in rows), min(r.right for r in rows)
-    if core_right - core_left > 0.5 * (right - left):
+    if core_right - core_left > 0.4 * (right - left):
         left, right = core_left, core_right
-    count = 1 if width < 105 else 2 if width < 250 else 3
-    shares = {1: (0.5,), 2: (0.22, 0.78), 3: (0.14, 0.5, 0.86)}[count]
-    # A spine in the middle of a narrow compound would leave room for no slab on either side.
-    if count == 1 and width < 80:
-        shares = (float(rng.choice([0.06, 0.94])),)
-    return [float(left + (right - left) * (s + rng.uniform(-0.05, 0.05))) for s in shares]
+    shares: list[tuple[float, ...]] = [(0.5,), (0.35,), (0.65,), (0.05,), (0.95,)]
+    if width > 115:
+        shares += [(0.25, 0.75), (0.05, 0.95), (0.33, 0.67), (0.05, 0.6), (0.4, 0.95)]
+    if width > 240:
+        shares = [s for s in shares if len(s) == 2] + [(0.17, 0.5, 0.83), (0.05, 0.5, 0.95)]
+    best: list[float] = []
+    most = -np.inf
+    for choice in shares:
+        spines = [float(left + (right - left) * (s + rng.uniform(-0.03, 0.03))) for s in choice]
+        built = sum(
+            b - a
+            for row in rows
+            if any(row.left + 1 <= s <= row.right - 1 for s in spines)
+            for a, b, _ in _row_buildings(row, spines, style, None)
+        )
+        built *= rng.uniform(0.94, 1.0)
+        if built > most:
+            best, most = spines, built
+    return best
 
 
 def _row_buildings(
-    row: _Row, spines: list[float], style: SlabStyle, rng: np.random.Generator
+    row: _Row, spines: list[float], style: SlabStyle, rng: np.random.Generator | None
 ) -> list[tuple[float, float, int]]:
-    """Left end, right end and units of every building of a row."""
+    """Left end, right end and units of every building of a row; without a draw the densest."""
     bounds = [(row.left, row.right)]
     for s in spines:
         bounds = [
@@ -116,12 +129,13 @@ def _row_buildings(
         ]
     found: list[tuple[float, float, int]] = []
     for a, b in bounds:
-        room, gap = b - a, float(rng.uniform(*style.gap_m))
+        room = b - a
+        gap = float(rng.uniform(*style.gap_m)) if rng else style.gap_m[0]
         fitting = [u for u in style.units if u * style.unit_m <= room]
         if not fitting:
             continue
         # The most units that fill the run, then fewer ones where a slab is left over.
-        units = int(rng.choice(fitting))
+        units = int(rng.choice(fitting)) if rng else fitting[-1]
         best = max(
             fitting, key=lambda u: (int((room + gap) // (u * style.unit_m + gap)) * u, u == units)
         )
@@ -129,7 +143,7 @@ def _row_buildings(
         count = int((room + gap) // (length + gap))
         spare = room - count * length
         between = min(spare / (count - 1), gap * 1.6) if count > 1 else 0.0
-        x = a + (spare - between * (count - 1)) * float(rng.uniform(0.3, 0.7))
+        x = a + (spare - between * (count - 1)) * (float(rng.uniform(0.3, 0.7)) if rng else 0.5)
         for _ in range(count):
             found.append((x, x + length, best))
             x += length + between
@@ -181,7 +195,7 @@ def slab_layout(
     rows = _rows(ring, style, rng)
     if not rows:
         return None
-    spines = _spines(rows, rng)
+    spines = _spines(rows, style, rng)
     rows = [r for r in rows if any(r.left + 1 <= s <= r.right - 1 for s in spines)]
     # Rows must follow each other: a spine over a missing row might leave the land.
     if not rows:
@@ -191,6 +205,7 @@ def slab_layout(
     floors_here = int(rng.integers(style.floors[0], style.floors[1] + 1))
     green_row = len(rows) // 2 if len(rows) >= 3 and rng.random() < style.garden else -1
     corners: list[Points] = []
+    built: list[list[tuple[float, float]]] = []
     for k, row in enumerate(rows):
         doors_x: list[float] = []
         buildings = _row_buildings(row, spines, style, rng)
@@ -199,6 +214,7 @@ def slab_layout(
             layout.gardens.append(
                 frame.ground(_box(a - 3, row.y - 4, b + 3, row.y + style.depth_m - 1))
             )
+        built.append([(a, b) for a, b, _ in buildings])
         for a, b, units in buildings:
             number = len(corners)
             corners.append(frame.ground(_box(a, row.y, b, row.y + style.depth_m)))
@@ -247,7 +263,7 @@ def slab_layout(
     wanted = int(rng.integers(style.gates[0], style.gates[1] + 1))
     layout.gates = choose_gates(exits, wanted, rng, apart_m=45.0)
     layout.path_xy = [tuple(p) for p in frame.ground(np.array(paths.xy)).tolist()]
-    layout.cuts = _cuts(frame, rows, spines)
+    layout.cuts = _cuts(frame, rows, spines, built)
     return layout if _sound(layout) else None
 
 
@@ -255,14 +271,22 @@ def _box(x0: float, y0: float, x1: float, y1: float) -> Points:
     return np.array(((x0, y0), (x1, y0), (x1, y1), (x0, y1)))
 
 
-def _cuts(frame: Frame, rows: list[_Row], spines: list[float]) -> list[shapely.LineString]:
-    """Lines between rows, north of each lane, and along the spines."""
+def _cuts(
+    frame: Frame, rows: list[_Row], spines: list[float], built: list[list[tuple[float, float]]]
+) -> list[shapely.LineString]:
+    """Lines between rows, north of each lane; along the spines; between buildings of a row."""
     far = 400.0
-    lines = []
-    for low, high in pairwise(rows):
-        y = max(low.lane_y + 1.5, (low.lane_y + high.y) / 2)
-        lines.append(np.array(((-far, y), (far, y))))
-    lines += [np.array(((s, -far), (s, far))) for s in spines] if len(rows) > 1 else []
+    between = [max(low.lane_y + 1.5, (low.lane_y + high.y) / 2) for low, high in pairwise(rows)]
+    lines = [np.array(((-far, y), (far, y))) for y in between]
+    if len(rows) > 1:
+        lines += [np.array(((s, -far), (s, far))) for s in spines]
+    bounds = [-far, *between, far]
+    for low, high, buildings in zip(bounds[:-1], bounds[1:], built, strict=True):
+        for (_, a), (b, _) in pairwise(buildings):
+            if any(a < s < b for s in spines):
+                continue
+            x = (a + b) / 2
+            lines.append(np.array(((x, low), (x, high))))
     return [shapely.LineString(frame.ground(line)) for line in lines]
 
 

@@ -207,7 +207,10 @@ def _centre_area(town: Town, areas: Areas, code: str, rng: np.random.Generator) 
 
 
 def _gate_sites(town: Town, *, inside: bool) -> list[_Site]:
-    """Places a few steps inside, or outside, every gate that is open to people."""
+    """Places a few steps inside, or outside, every gate that is open to people.
+
+    Inside there are also places by the paths across the rows, after those at the gates.
+    """
     sites = []
     for number, compound in enumerate(town.compounds):
         for gate in compound.gates:
@@ -223,6 +226,10 @@ def _gate_sites(town: Town, *, inside: bool) -> list[_Site]:
             edge = town.plan.edges[gate.street.edge]
             along = shapely.line_locate_point(shapely.LineString(edge.xy), shapely.Point(street))
             sites.append(_Site((float(xy[0]), float(xy[1])), number, edge.line, float(along)))
+        if inside and sites and sites[-1].compound == number:
+            gate_site = sites[-1]
+            for x, y in compound.inner_spots[::3]:
+                sites.append(_Site((x + 2.0, y + 2.0), number, gate_site.line, gate_site.at_m))
     return sites
 
 
@@ -267,17 +274,19 @@ def _reds(
     order = [int(i) for i in np.argsort(remote, kind="stable") if int(i) in by_compound]
     wanted = town.plan.size.red_stations
 
+    # One for every 250 households at most, and never two in one place.
+    room = {i: min(len(by_compound[i]), 1 + int(homes[i] // 250)) for i in order}
+
     def chosen(served: int) -> list[_Site]:
         """Choose a station in each of the nearest ``served`` compounds, more in the large ones."""
         near = order[:served]
         picks = [by_compound[i][0] for i in near][:wanted]
         more = sorted(
-            ((homes[i] / (k + 1), i, k) for i in near for k in range(1, len(by_compound[i]))),
-            reverse=True,
+            ((homes[i] / (k + 1), i, k) for i in near for k in range(1, room[i])), reverse=True
         )
         for _, i, k in more[: max(0, wanted - len(picks))]:
             picks.append(by_compound[i][k])
-        spare = [s for i in order[served:] for s in by_compound[i]]
+        spare = [by_compound[i][0] for i in order[served:]]
         return picks + spare[: wanted - len(picks)]
 
     def covered(served: int) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 
 from data.sample.draft import OsmDraft, Streets, Tags
 from data.sample.names import Name, Names
+from data.sample.pavements import Pavements, chained
 from data.sample.plan import ROADS, Edge, TownPlan
 
 _BIG = ("ring", "avenue", "arterial", "bank")
@@ -70,11 +71,18 @@ def build_streets(
         Name of each line of the plan.
     rng : Generator
     """
-    _signals(draft, streets, plan)
     chains: dict[tuple[int, str, str], list[int]] = {}
     for number, edge in enumerate(plan.edges):
         if edge.kind:
             chains.setdefault((edge.line, edge.kind, edge.structure), []).append(number)
+    corners = _signalled(plan)
+    pavements = Pavements(draft, streets, plan, set(corners))
+    for (_, kind, structure), members in chains.items():
+        if kind == "avenue" and not structure:
+            for chain in chained(plan, members):
+                pavements.build(chain)
+    _signals(draft, streets, plan, corners, pavements.crossed)
+    promenade = next((n for n, entry in enumerate(plan.lines) if entry.kind == "lane"), None)
     oneway = {
         line for line, entry in enumerate(plan.lines) if entry.kind == "lane" and rng.random() < 0.2
     }
@@ -82,17 +90,20 @@ def build_streets(
         tags: Tags = {"highway": ROADS[kind].highway}
         if named[line][0]:
             tags |= {"name": named[line][0], "name:en": named[line][1]}
-        if kind in ("ring", "avenue", "arterial", "bank"):
-            tags["sidewalk"] = "both"
+        if kind in _BIG:
+            separate = kind == "avenue" and not structure
+            tags["sidewalk"] = "separate" if separate else "both"
         if kind in ("ring", "avenue"):
             tags["lanes"] = "6" if kind == "avenue" else "4"
-        if line in oneway:
+        if line == promenade:
+            tags["highway"] = "pedestrian"
+        elif line in oneway:
             tags["oneway"] = "yes"
         if structure == "bridge":
             tags |= {"bridge": "yes", "layer": "1"}
         elif structure == "tunnel":
             tags |= {"tunnel": "yes", "layer": "-1"}
-        for chain in _chained(plan, members):
+        for chain in chained(plan, members):
             nodes: list[int] = []
             for number, forward in chain:
                 trace = streets.trace(number)
@@ -101,54 +112,37 @@ def build_streets(
             draft.way(nodes, dict(tags))
 
 
-def _chained(plan: TownPlan, members: list[int]) -> list[list[tuple[int, bool]]]:
-    """Put the edges of a line end to end; each with whether it runs forward."""
-    at: dict[int, list[int]] = {}
-    for number in members:
-        for vertex in plan.edges[number].ends:
-            at.setdefault(vertex, []).append(number)
-    left = set(members)
-    starts = [v for v, there in at.items() if len(there) == 1] + list(at)
-    chains = []
-    for vertex in starts:
-        chain: list[tuple[int, bool]] = []
-        here = vertex
-        while True:
-            going = [n for n in at[here] if n in left]
-            if not going:
-                break
-            number = going[0]
-            left.discard(number)
-            a, b = plan.edges[number].ends
-            chain.append((number, a == here))
-            here = b if a == here else a
-            if len(at[here]) != 2:
-                break
-        if chain:
-            chains.append(chain)
-    return chains
-
-
-def _signals(draft: OsmDraft, streets: Streets, plan: TownPlan) -> None:
-    """Put signals where big streets meet, with a marked crossing on every arm."""
+def _signalled(plan: TownPlan) -> dict[int, list[int]]:
+    """Corners where big streets meet, with the edges there."""
     arms: dict[int, list[int]] = {}
     for number, edge in enumerate(plan.edges):
         if edge.kind:
             for vertex in edge.ends:
                 arms.setdefault(vertex, []).append(number)
+    found = {}
     for vertex, there in arms.items():
         big = [n for n in there if plan.edges[n].kind in _BIG]
-        lines = {(plan.edges[n].line) for n in big}
-        if len(big) < 3 or len(lines) < 2:
-            continue
+        if len(big) >= 3 and len({plan.edges[n].line for n in big}) >= 2:
+            found[vertex] = there
+    return found
+
+
+def _signals(
+    draft: OsmDraft,
+    streets: Streets,
+    plan: TownPlan,
+    corners: dict[int, list[int]],
+    crossed: set[tuple[int, int]],
+) -> None:
+    """Put signals where big streets meet, with a marked crossing on every arm without one."""
+    for vertex, there in corners.items():
         draft.node_tags[streets.vertex(vertex)] = {"highway": "traffic_signals"}
         for number in there:
             edge = plan.edges[number]
-            if edge.structure:
+            if edge.structure or (vertex, number) in crossed:
                 continue
-            half = max(ROADS[plan.edges[n].kind].half_m for n in big if n != number)
+            at = 3 + max(ROADS[plan.edges[n].kind].half_m for n in there if n != number)
             length = streets.length_m(number)
-            at = half + 3
             if length < 2.5 * at:
                 continue
             point = streets.point_at(number, at if edge.ends[0] == vertex else length - at)

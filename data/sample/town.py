@@ -18,10 +18,12 @@ from data.sample.plan import TownPlan, draw_plan
 from data.sample.sites import Building, Compound, build_buildings, build_outline, build_paths
 from data.sample.size import TownSize
 from data.sample.slabs import SLAB_STYLES, slab_layout
-from data.sample.uses import COMPOUND_ORDER, Uses
+from data.sample.uses import COMPOUND_ORDER, Uses, leftover_use
 from geo.errors import GridcircleError
 
 Points = NDArray[np.float64]
+
+PARK_TITLES = {"park": ("公园", "Park"), "garden": ("游园", "Garden")}
 
 _FLATS = {
     "new": (2, 3),
@@ -117,7 +119,7 @@ def build_town(size: TownSize, draft: OsmDraft, names: Names, rng: np.random.Gen
     _compounds(town, uses, draft, names, rng)
     _suburbs(town, draft, names, rng)
     for lot in uses.left():
-        town.uses[lot] = "park" if lots[lot].area_m2 < 12_000 else "waste"
+        town.uses[lot] = leftover_use(lots[lot].zone, lots[lot].area_m2, rng)
     _grounds(town, draft, names, rng)
     return town
 
@@ -218,6 +220,7 @@ def _compound(
             layout.gates,
             range(first, len(town.buildings)),
             layout.cuts,
+            [layout.path_xy[i] for way, role in layout.paths if role == "spine" for i in way],
         )
     )
     return True
@@ -282,7 +285,10 @@ def _grounds(town: Town, draft: OsmDraft, names: Names, rng: np.random.Generator
             if built is not None:
                 town.fronts[lot], town.titles[lot] = built
                 continue
-        if use == "park":
-            build_park(draft, town.streets, land, frontage, names.of("公园", "Park"), rng)
+        if use == "field":
+            build_field(draft, land, rng)
+        elif use in ("park", "garden"):
+            name = names.of(*PARK_TITLES[use])
+            build_park(draft, town.streets, land, frontage, name, rng, pond=use == "park")
         else:
             build_waste(draft, land, rng)

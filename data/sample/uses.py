@@ -30,6 +30,36 @@ _ZONE = {
 }
 
 
+_LEFTOVER: dict[str, tuple[tuple[str, float], ...]] = {
+    "outer": (
+        ("field", 0.34),
+        ("works", 0.14),
+        ("depot", 0.1),
+        ("commercial", 0.12),
+        ("garden", 0.16),
+        ("waste", 0.14),
+    ),
+    "inner": (
+        ("commercial", 0.26),
+        ("office", 0.2),
+        ("garden", 0.26),
+        ("school", 0.08),
+        ("market", 0.06),
+        ("waste", 0.14),
+    ),
+    "old": (("shops", 0.55), ("garden", 0.3), ("office", 0.15)),
+}
+_GARDEN_M2 = 11_000.0
+
+
+def leftover_use(zone: str, area_m2: float, rng: np.random.Generator) -> str:
+    """Draw what becomes of a lot nobody has chosen: small ones are gardens."""
+    if area_m2 < _GARDEN_M2 and zone != "old":
+        return "garden"
+    uses, chances = zip(*_LEFTOVER.get(zone, _LEFTOVER["outer"]), strict=True)
+    return str(rng.choice(uses, p=chances))
+
+
 class Uses:
     """Hands out the lots of a town, each once.
 

@@ -61,7 +61,7 @@ def build_river(
     for block in plan.blocks:
         if block.role != "river":
             continue
-        land = block_land(block, plan.edges)
+        land = block_land(block, plan.edges, below_bridges=True)
         if land is None:
             continue
         for part in shapely.get_parts(land.difference(surface.buffer(1))):

@@ -20,6 +20,8 @@ from data.sample.ledgers import (
 )
 from data.sample.names import Names
 from data.sample.osmfile import Place, write_osm
+from data.sample.roads import build_roads
+from data.sample.shops import build_shops
 from data.sample.size import CitySize, city_size
 from data.sample.stations import Station, place_stations
 from data.sample.streetways import build_streets, name_streets
@@ -202,9 +204,11 @@ def _draw(
         town.number_buildings(drawn.community_of)
         town.community_names = {a.code: a.name[0] for a in drawn.areas if a.level == "community"}
         town.tag_buildings(draft)
+        build_shops(draft, town, rng)
         stations += place_stations(town, drawn, Walking(draft, first_way), streets, rng)
         draft.node(*size.centre_m, {"place": "town", "name": size.name_zh, "name:en": size.name_en})
         towns.append(town)
         areas += drawn.areas
         grids += drawn.grids
+    build_roads(draft, towns, city.roads, shared_names)
     return draft, towns, areas, grids, stations
