@@ -14,11 +14,15 @@ from api.tile_cache import TileCache
 from data.changes import ChangeWatch
 from data.circles import Circles
 from data.database import Database, open_database
+from data.memo import Memo
 from data.settings import Settings
 from geo.errors import GridcircleError
 
 LOCAL_ACTOR = "local"
 """Who writes, until there are accounts: somebody on this machine."""
+
+ANSWERS_KEPT = 256
+"""Catchments kept as they were sent."""
 
 log = logging.getLogger("gridcircle.api")
 
@@ -38,6 +42,7 @@ class Service:
         self.settings = settings
         self.watch = ChangeWatch()
         self.tiles = TileCache()
+        self.answers: Memo[bytes] = Memo(ANSWERS_KEPT)
         self.ogc = OgcService(lambda: self.database.url, self._data_version)
         self._given = database
         self._database = database

@@ -101,7 +101,7 @@ class ChangeWatch:
             self._settled += Counter({table: c[1] for table, c in counts.items()})
             self._settled_below = row.settled_below
             self._snapshot = row.snapshot
-            self._versions = DataVersions(
+            versions = DataVersions(
                 MappingProxyType(dict(seen)),
                 row.network,
                 row.base,
@@ -109,4 +109,7 @@ class ChangeWatch:
                 row.imports,
                 row.city or "",
             )
+            # The same object as long as nothing differs: who holds it need not compare.
+            if versions != self._versions:
+                self._versions = versions
             return self._versions

@@ -14,7 +14,8 @@ import math
 import numpy as np
 from sqlalchemy import Connection, text
 
-from geo.network import EdgeFlag, Ways
+from data.network_store import store_network
+from geo.network import EdgeFlag, Ways, build_network
 
 LON, LAT = 118.1, 36.95
 _X = 1 / (111_320 * math.cos(math.radians(LAT)))
@@ -239,3 +240,8 @@ def seed_layers(connection: Connection) -> None:
             for n, (la, k, na, z, w) in enumerate(base)
         ],
     )
+
+
+def seed_network(connection: Connection) -> str:
+    """Write the town's walking network; gives its version."""
+    return store_network(connection, build_network(ways(), source="town"))

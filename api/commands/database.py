@@ -28,6 +28,7 @@ def status(*, as_json: JsonOption = False) -> None:
     """Say which database is used and what it holds."""
     with errors_for_people(as_json=as_json):
         from data.city_state import database_status
+
         from data.database import open_database
         from data.settings import get_settings
 
