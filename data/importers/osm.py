@@ -39,7 +39,7 @@ from data.importers.osm_polygons import (
 )
 from data.importers.osm_premises import premises
 from data.importers.osm_problems import OsmProblem
-from data.importers.osm_rules import NETWORK_KEYS, NETWORK_TAGS
+from data.importers.osm_rules import NETWORK_KEYS, NETWORK_TAGS, matters_to_network
 from geo.crs import projected_crs
 from geo.network import Ways
 
@@ -184,7 +184,7 @@ class _Reading:
         ground = ResidentialGround(
             (lambda: shapes.polygons[shapes.where(_is_residential)])
             if features
-            else self._residential_polygons
+            else (lambda: self._residential_polygons(ways))
         )
         network = self._keep(network_ways(self._source, no_nodes, no_ways, [], ground))
         if "network" in parts:
@@ -241,7 +241,9 @@ class _Reading:
     def _elements(self) -> tuple[OsmNodes, OsmWays]:
         """Nodes and ways with the keys of the parts wanted; nodes without a place are reported."""
         if self._parts == {"network"}:
-            nodes, ways = self._source.elements(NETWORK_KEYS, NETWORK_TAGS)
+            nodes, ways = self._source.elements(
+                NETWORK_KEYS, NETWORK_TAGS, ways_wanted=matters_to_network
+            )
         else:
             nodes, ways = self._source.elements(FEATURE_KEYS, FEATURE_TAGS)
         lost = np.isnan(nodes.lonlat[:, 0])
@@ -266,11 +268,14 @@ class _Reading:
         east, north = places.max(axis=0).tolist()
         return west, south, east, north
 
-    def _residential_polygons(self) -> NDArray[np.object_]:
+    def _residential_polygons(self, ways: OsmWays) -> NDArray[np.object_]:
         """Residential land alone, for a network whose private ways must be looked at in place."""
-        keys, tags = ("landuse",), frozenset({"landuse"})
-        _, ways = self._source.elements(keys, tags, nodes=False)
-        relations = [r for r in self._source.relations(keys, tags) if _is_residential(r.tags)]
+        keys = ("landuse",)
+        relations = [
+            relation
+            for relation in self._source.relations(keys, NETWORK_TAGS)
+            if _is_residential(relation.tags)
+        ]
         chosen = np.array([i for i, t in enumerate(ways.tags) if _is_residential(t)], np.int64)
         polygons = self._keep(way_polygons(ways, chosen))
         found = self._keep(relation_polygons(self._source, relations, keys))

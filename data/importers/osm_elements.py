@@ -9,10 +9,11 @@ node numbers and coordinates all at once. Everything stays in C++ or numpy excep
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import osmium
@@ -33,6 +34,7 @@ _WAY, _NODE = ord("w"), ord("n")
 
 Tags = dict[str, str]
 _Filters = list[osmium.BaseFilter]
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +143,11 @@ class OsmFile:
             ) from error
 
     def elements(
-        self, keys: Collection[str], tags: frozenset[str], *, nodes: bool = True
+        self,
+        keys: Collection[str],
+        tags: frozenset[str],
+        *,
+        ways_wanted: Callable[[Tags], bool] | None = None,
     ) -> tuple[OsmNodes, OsmWays]:
         """Read the nodes and ways that carry any of ``keys``, with those of their tags in ``tags``.
 
@@ -151,15 +157,14 @@ class OsmFile:
             Any of these keys makes an element matter.
         tags : frozenset of str
             Keys to keep; nothing else of an element is read into memory.
-        nodes : bool
-            Whether tagged nodes are wanted too.
+        ways_wanted : callable, optional
+            Which ways to keep, by the tags kept; default all.
         """
-        kinds = osmium.osm.NODE | osmium.osm.WAY if nodes else osmium.osm.WAY
-        filters: _Filters = [osmium.filter.EntityFilter(kinds), osmium.filter.KeyFilter(*keys)]
-        found = self._read(filters, tags)
+        filters: _Filters = [osmium.filter.KeyFilter(*keys)]
+        found = self._read(filters, tags, ways_wanted)
         if not self._ordered and np.isnan(found[1].lonlat).any() and self._needs_order(found[1]):
             self._put_in_order()
-            found = self._read(filters, tags)
+            found = self._read(filters, tags, ways_wanted)
         return found
 
     def ways(self, ids: Iterable[int]) -> OsmWays:
@@ -236,7 +241,12 @@ class OsmFile:
             numbered.unlink()
         self._path, self._ordered, self._rewritten = ordered, True, True
 
-    def _read(self, filters: _Filters, tags: frozenset[str]) -> tuple[OsmNodes, OsmWays]:
+    def _read(
+        self,
+        filters: _Filters,
+        tags: frozenset[str],
+        ways_wanted: Callable[[Tags], bool] | None = None,
+    ) -> tuple[OsmNodes, OsmWays]:
         lines = self._folder / "elements.opl"
         with self.reading():
             locations = osmium.NodeLocationsForWays(osmium.index.create_map("flex_mem"))
@@ -248,7 +258,7 @@ class OsmFile:
             ):
                 osmium.apply(reader, locations, *filters, writer)
             del locations
-            found = _take_apart(lines, tags)
+            found = _take_apart(lines, tags, ways_wanted)
         lines.unlink()
         return found
 
@@ -294,7 +304,9 @@ def _number_above_zero(source: Path, target: Path) -> None:
                 writer.add_node(element.replace(id=number))
 
 
-def _take_apart(lines: Path, wanted: frozenset[str]) -> tuple[OsmNodes, OsmWays]:
+def _take_apart(
+    lines: Path, wanted: frozenset[str], ways_wanted: Callable[[Tags], bool] | None
+) -> tuple[OsmNodes, OsmWays]:
     """Parse OPL lines: ``n1 Tkey=value,… x118.1 y36.2`` and ``w2 T… Nn1x118.1y36.2,…``."""
     node_ids: list[bytes] = []
     node_tags: list[Tags] = []
@@ -302,14 +314,14 @@ def _take_apart(lines: Path, wanted: frozenset[str]) -> tuple[OsmNodes, OsmWays]
     way_ids: list[bytes] = []
     way_tags: list[Tags] = []
     chains = _Chains()
-    seen: dict[bytes, Tags] = {}
+    tag_sets = _TagSets(wanted, ways_wanted)
     with lines.open("rb") as file:
         for line in file:
             fields = line.split(b" ")
-            tags = seen.get(fields[1])
-            if tags is None:
-                tags = seen[fields[1]] = _tags(fields[1], wanted)
+            tags, is_wanted = tag_sets.of(fields[1])
             if line[0] == _WAY:
+                if not is_wanted:
+                    continue
                 way_ids.append(fields[0][1:])
                 way_tags.append(tags)
                 chains.add(fields[2][1:-1])
@@ -374,13 +386,35 @@ def _as_written(ids: NDArray[np.int64]) -> NDArray[np.int64]:
     return np.where(ids > _NEW, _NEW - ids, ids)
 
 
-def _tags(field: bytes, wanted: frozenset[str]) -> Tags:
-    tags = {}
-    for pair in field[1:].decode().split(","):
-        key, _, value = pair.partition("=")
-        if key in wanted:
-            tags[key] = _ESCAPE.sub(_character, value) if "%" in value else value
-    return tags
+class _TagSets:
+    """Tags of lines, one dict for all that are equal: who applies rules may do it once for each."""
+
+    def __init__(self, wanted: frozenset[str], ways_wanted: Callable[[Tags], bool] | None) -> None:
+        self._wanted = wanted
+        self._ways_wanted = ways_wanted
+        self._by_field: dict[bytes, tuple[Tags, bool]] = {}
+        self._by_tags: dict[tuple[tuple[str, str], ...], tuple[Tags, bool]] = {}
+
+    def of(self, field: bytes) -> tuple[Tags, bool]:
+        """Give the tags of a line, and whether a way of these tags is wanted."""
+        found = self._by_field.get(field)
+        if found is None:
+            tags = self._parsed(field)
+            key = tuple(tags.items())
+            found = self._by_tags.get(key)
+            if found is None:
+                found = tags, self._ways_wanted is None or self._ways_wanted(tags)
+                self._by_tags[key] = found
+            self._by_field[field] = found
+        return found
+
+    def _parsed(self, field: bytes) -> Tags:
+        tags = {}
+        for pair in field[1:].decode().split(","):
+            key, _, value = pair.partition("=")
+            if key in self._wanted:
+                tags[key] = _ESCAPE.sub(_character, value) if "%" in value else value
+        return tags
 
 
 def _character(match: re.Match[str]) -> str:
@@ -416,6 +450,20 @@ def _last_of_each(ids: NDArray[np.int64]) -> NDArray[np.int64] | None:
     last = np.append(np.diff(ids[order]) != 0, True)
     kept: NDArray[np.int64] = order[last]
     return kept
+
+
+def each(rule: Callable[[Tags], _T], tag_sets: list[Tags]) -> list[_T]:
+    """Apply a rule to many tag sets, once to each of those that are one dict.
+
+    Parameters
+    ----------
+    rule : callable
+    tag_sets : list of dict
+        As in `OsmWays.tags`.
+    """
+    distinct = {id(tags): tags for tags in tag_sets}
+    said = {key: rule(tags) for key, tags in distinct.items()}
+    return [said[id(tags)] for tags in tag_sets]
 
 
 def ragged_rows(

@@ -14,6 +14,7 @@ from data.importers.osm_elements import (
     OsmRelation,
     OsmWays,
     Tags,
+    each,
     ragged_rows,
 )
 from data.importers.osm_ground import ResidentialGround
@@ -95,10 +96,12 @@ def _with_outlines(
         if highway_value(square.tags) in AREA_HIGHWAYS:
             # A member that is a way of its own keeps its own tags.
             tags |= {ref: square.tags for kind, ref, _ in square.members if kind == "w"}
+    if not tags:
+        return ways, []
     own = {
         int(number)
-        for number, way in zip(ways.ids, ways.tags, strict=True)
-        if highway_value(way) is not None
+        for number, value in zip(ways.ids, each(highway_value, ways.tags), strict=True)
+        if value is not None
     }
     wanted = sorted(tags.keys() - own)
     if not wanted:
@@ -132,23 +135,25 @@ def _chosen(ways: OsmWays, order: NDArray[np.integer]) -> OsmWays:
 
 
 def _usable(ways: OsmWays) -> tuple[_Usable, list[OsmProblem]]:
-    flags = np.zeros(len(ways.ids), np.uint16)
-    access = np.zeros(len(ways.ids), np.uint8)
-    kinds = []
-    problems = []
-    for i, tags in enumerate(ways.tags):
-        kind = highway_value(tags)
-        if kind is None:
-            continue
-        flags[i], access[i] = way_use(tags, kind)
-        if flags[i]:
-            kinds.append(kind)
-        elif not is_known_highway(kind):
-            problems.append(
-                OsmProblem(f"way/{ways.ids[i]}", "its kind of highway is unknown", kind)
-            )
+    kinds = [kind or "" for kind in each(highway_value, ways.tags)]
+    uses = each(lambda tags: way_use(tags, highway_value(tags)), ways.tags)
+    flags = np.array([use[0] for use in uses], np.uint16)
+    access = np.array([use[1] for use in uses], np.uint8)
+    problems = [
+        OsmProblem(f"way/{ways.ids[i]}", "its kind of highway is unknown", kinds[i])
+        for i in np.flatnonzero(flags == 0)
+        if kinds[i] and not is_known_highway(kinds[i])
+    ]
     chosen = np.flatnonzero(flags)
-    return _Usable(_chosen(ways, chosen), flags[chosen], access[chosen], kinds), problems
+    return (
+        _Usable(
+            _chosen(ways, chosen),
+            flags[chosen],
+            access[chosen],
+            [kinds[i] for i in chosen],
+        ),
+        problems,
+    )
 
 
 def _in_place(usable: _Usable, ground: ResidentialGround) -> _Usable:
@@ -218,8 +223,7 @@ def _known_runs(usable: _Usable) -> tuple[_Usable, list[OsmProblem]]:
     way = owner[rows[starts]]
     problems += [
         OsmProblem(f"way/{ways.ids[i]}", "it has fewer than two different nodes")
-        for i in np.setdiff1d(np.arange(len(ways.ids)), way)
-        if not lost[i]
+        for i in np.flatnonzero((np.bincount(way, minlength=len(ways.ids)) == 0) & (lost == 0))
     ]
     parts = OsmWays(
         ways.ids[way],
@@ -249,7 +253,7 @@ def _arrays(usable: _Usable, nodes: OsmNodes, ground: ResidentialGround) -> Ways
     tags = ways.tags
     footpath = np.fromiter((k in FOOTPATHS for k in kinds), bool, len(kinds))
     minor = np.fromiter((k in MINOR_CARRIAGEWAYS for k in kinds), bool, len(kinds))
-    crossing = np.fromiter((is_crossing_way(t) for t in tags), bool, len(tags))
+    crossing = np.array(each(is_crossing_way, tags), bool)
     waits = signal_waits(
         WayRows(
             xy,
@@ -258,8 +262,8 @@ def _arrays(usable: _Usable, nodes: OsmNodes, ground: ResidentialGround) -> Ways
             footpath,
             ~footpath & ~minor,
             crossing,
-            np.fromiter((is_island_way(t) for t in tags), bool, len(tags)),
-            crossing & np.fromiter((says_signals(t) for t in tags), bool, len(tags)),
+            np.array(each(is_island_way, tags), bool),
+            crossing & np.array(each(says_signals, tags), bool),
             junction_signal,
             crossing_signal,
         )

@@ -13,8 +13,8 @@ from geo.network import EdgeFlag
 
 Tags = Mapping[str, str]
 
-NETWORK_KEYS = ("highway", "barrier", "railway", "public_transport", "man_made")
-"""Keys that make an element matter to the network."""
+NETWORK_KEYS = ("highway", "barrier", "railway", "public_transport", "man_made", "landuse")
+"""Keys that make an element matter to the network; land tells where private ways stay open."""
 
 NETWORK_TAGS = frozenset(
     {
@@ -36,7 +36,6 @@ NETWORK_TAGS = frozenset(
         "foot",
         "footway",
         "junction",
-        "landuse",
         "locked",
         "motorroad",
         "oneway",
@@ -267,6 +266,11 @@ def highway_value(tags: Tags) -> str | None:
         parts = [part.strip() for part in value.split(";")]
         value = next((p for p in parts if is_known_highway(p)), parts[0])
     return HIGHWAY_ALIASES.get(value, value)
+
+
+def matters_to_network(tags: Tags) -> bool:
+    """Whether a way is a street or path, open or closed, or residential land."""
+    return highway_value(tags) is not None or tags.get("landuse") == "residential"
 
 
 def is_known_highway(value: str) -> bool:
