@@ -84,6 +84,86 @@ class SnappedPoints:
     def __len__(self) -> int:
         return len(self.edge)
 
+    def row(self, i: int) -> SnappedPoints:
+        """One point as a set of its own."""
+        here = slice(i, i + 1)
+        return SnappedPoints(
+            self.edge[here],
+            self.offset_mm[here],
+            self.access_mm[here],
+            self.xy[here],
+            self.gate[here],
+            self.state[here],
+            self.network_version,
+        )
+
+
+class Snapper:
+    """The usable edges of one network and the barriers, indexed once for many questions.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    impedance : Impedance
+        Of the same network; says which edges are open.
+    max_snap_m : float
+        Farthest distance to an edge, metres.
+    barriers : Barriers, optional
+
+    Raises
+    ------
+    SnapError
+        If the impedance belongs to another network version.
+    """
+
+    def __init__(
+        self,
+        network: WalkNetwork,
+        impedance: Impedance,
+        *,
+        max_snap_m: float,
+        barriers: Barriers | None = None,
+    ) -> None:
+        if impedance.network_version != network.version:
+            raise SnapError(
+                "The impedance was computed on another version of the network.",
+                remedy="Compute it anew on the present network.",
+            )
+        self._network = network
+        self._limit_m = float(max_snap_m)
+        walls = barriers or no_barriers()
+        usable = (impedance.forward_mm >= 0) | (impedance.backward_mm >= 0)
+        table = _segment_table(network.edge_offsets, network.edge_xy, usable)
+        self._edges = (*table, *_grid(table[0], table[1], CELL_M))
+        a = np.ascontiguousarray(walls.segments[:, :2])
+        b = np.ascontiguousarray(walls.segments[:, 2:])
+        gates = np.ascontiguousarray(walls.gates)
+        none = np.zeros((0, 2))
+        nothing = np.zeros(0)
+        free = (none, none, *_grid(none, none, CELL_M), none)
+        edge, offset, access, at, _, _ = _snap_all(
+            gates, *self._edges, self._limit_m, *free, np.zeros(0, np.int32), nothing, nothing, none
+        )
+        self._walls = (a, b, *_grid(a, b, CELL_M), gates, edge, offset, access, at)
+
+    def snap(self, xy: NDArray[np.float64]) -> SnappedPoints:
+        """Join points to edges; see `snap`."""
+        points = np.ascontiguousarray(np.asarray(xy, dtype=np.float64).reshape(-1, 2))
+        edge, offset, access, at, gate, state = _snap_all(
+            points, *self._edges, self._limit_m, *self._walls
+        )
+        length = np.where(edge >= 0, self._network.edge_length_mm[edge], 0)
+        offset_mm = np.minimum(np.rint(offset * 1000).astype(np.int64), length)
+        return SnappedPoints(
+            edge,
+            offset_mm.astype(np.int32),
+            np.rint(access * 1000).astype(np.int32),
+            at,
+            gate,
+            state,
+            self._network.version,
+        )
+
 
 def snap(
     network: WalkNetwork,
@@ -115,65 +195,7 @@ def snap(
     SnapError
         If the impedance belongs to another network version.
     """
-    if impedance.network_version != network.version:
-        raise SnapError(
-            "The impedance was computed on another version of the network.",
-            remedy="Compute it anew on the present network.",
-        )
-    points = np.ascontiguousarray(np.asarray(xy, dtype=np.float64).reshape(-1, 2))
-    walls = barriers or no_barriers()
-    usable = (impedance.forward_mm >= 0) | (impedance.backward_mm >= 0)
-    a, b, owner, start_m = _segment_table(network.edge_offsets, network.edge_xy, usable)
-    grid = _grid(a, b, CELL_M)
-    wall_a = np.ascontiguousarray(walls.segments[:, :2])
-    wall_b = np.ascontiguousarray(walls.segments[:, 2:])
-    wall_grid = _grid(wall_a, wall_b, CELL_M)
-    gates = np.ascontiguousarray(walls.gates)
-    gate_edge, gate_offset, gate_access, gate_xy, _, _ = _snap_all(
-        gates,
-        a,
-        b,
-        owner,
-        start_m,
-        *grid,
-        max_snap_m,
-        wall_a[:0],
-        wall_b[:0],
-        *_grid(wall_a[:0], wall_b[:0], CELL_M),
-        gates[:0],
-        np.zeros(0, np.int32),
-        np.zeros(0),
-        np.zeros(0),
-        np.zeros((0, 2)),
-    )
-    edge, offset, access, at, gate, state = _snap_all(
-        points,
-        a,
-        b,
-        owner,
-        start_m,
-        *grid,
-        max_snap_m,
-        wall_a,
-        wall_b,
-        *wall_grid,
-        gates,
-        gate_edge,
-        gate_offset,
-        gate_access,
-        gate_xy,
-    )
-    length = np.where(edge >= 0, network.edge_length_mm[edge], 0)
-    offset_mm = np.minimum(np.rint(offset * 1000).astype(np.int64), length).astype(np.int32)
-    return SnappedPoints(
-        edge,
-        offset_mm,
-        np.rint(access * 1000).astype(np.int32),
-        at,
-        gate,
-        state,
-        network.version,
-    )
+    return Snapper(network, impedance, max_snap_m=max_snap_m, barriers=barriers).snap(xy)
 
 
 @njit(cache=True)

@@ -1,0 +1,365 @@
+"""Catchment: everything that walks to a station within a cutoff, as streets, homes and a polygon."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from os import cpu_count
+from typing import Literal
+
+import contourpy
+import numpy as np
+import shapely
+from numba import njit
+from numpy.typing import NDArray
+from shapely import MultiLineString, MultiPolygon, Polygon
+
+from geo.errors import SnapError
+from geo.field import FAR, Field, FieldIndex
+from geo.impedance import Impedance
+from geo.network import WalkNetwork
+from geo.search import ReachedEdges, reach, reach_targets, reached_edges
+from geo.separation import separate
+from geo.snapping import Barriers, SnappedPoints
+
+STEP_M = 6.0
+"""Raster of the walking-time field, metres: see benchmarks/RESULTS.md for the choice."""
+RIM_STEPS = 1.5
+"""How far around the cutoff the field is followed, in raster steps: a little over a diagonal."""
+HOLE_M2 = 500.0
+"""Holes smaller than this are filled: a courtyard, not a gap. Our reading."""
+LINE_BUFFER_M = 25.0
+"""Half width of the street strip of the `lines` method, metres."""
+STATION_DISC_M = 5.0
+"""What is always inside around the station itself, metres."""
+
+Method = Literal["network", "lines"]
+
+
+@dataclass(frozen=True, slots=True)
+class Catchment:
+    """The catchment of one station for one cutoff.
+
+    Attributes
+    ----------
+    station : int
+        Index of the station.
+    cutoff_s : float
+        Seconds.
+    polygon : MultiPolygon
+        In the network's CRS, metres.
+    lines : MultiLineString
+        Reached streets, cut exactly where the time runs out.
+    reached_m : float
+        Their length, metres.
+    demand : ndarray, shape (k,), int32
+        Demand points that reach the station in time, by routed time; rising.
+    demand_cost_mm : ndarray, shape (k,), int32
+    false_inside, false_outside : int
+        Demand points on the wrong side of ``polygon``: too far yet inside, in time yet outside.
+    """
+
+    station: int
+    cutoff_s: float
+    polygon: MultiPolygon
+    lines: MultiLineString
+    reached_m: float
+    demand: NDArray[np.int32]
+    demand_cost_mm: NDArray[np.int32]
+    false_inside: int
+    false_outside: int
+
+
+class DemandPoints:
+    """Who walks: snapped points and where they stand, indexed once for many catchments.
+
+    Parameters
+    ----------
+    snapped : SnappedPoints, shape (n,)
+    xy : ndarray, shape (n, 2)
+        Metres.
+    """
+
+    def __init__(self, snapped: SnappedPoints, xy: NDArray[np.float64]) -> None:
+        self.snapped = snapped
+        self.xy = xy
+        self._tree = shapely.STRtree(shapely.points(xy))
+
+    def within(self, bounds: tuple[float, float, float, float]) -> NDArray[np.int64]:
+        """Points within west, south, east, north (metres), rising."""
+        return np.sort(self._tree.query(shapely.box(*bounds)))
+
+
+def catchments(
+    field_index: FieldIndex,
+    stations: SnappedPoints,
+    station_xy: NDArray[np.float64],
+    *,
+    cutoffs_s: Sequence[float],
+    method: Method = "network",
+    demand: DemandPoints | None = None,
+    barriers: Barriers | None = None,
+    hole_m2: float = HOLE_M2,
+    with_lines: bool = True,
+) -> list[Catchment]:
+    """Catchments of many stations for one or more cutoffs.
+
+    A catchment depends on its own station and cutoff only: alone or in a batch it is the same,
+    and the polygon of a shorter cutoff lies within that of a longer one. Both follow from the
+    construction: all cutoffs are contours of one field on a fixed raster, and the corrections at
+    demand points only grow with the cutoff (see docs/catchments.md).
+
+    Parameters
+    ----------
+    field_index : FieldIndex
+        Network, impedance and raster; keep it, it gets faster with use.
+    stations : SnappedPoints, shape (s,)
+    station_xy : ndarray, shape (s, 2)
+        Where the stations are, metres.
+    cutoffs_s : sequence of float
+        Seconds.
+    method : {"network", "lines"}
+        ``network`` contours the field of walking time; ``lines`` buffers the reached streets by
+        `LINE_BUFFER_M`.
+    demand : DemandPoints, optional
+        The polygon is made to agree with the routed time at each of them.
+    barriers : Barriers, optional
+        The polygon keeps to its side of them.
+    hole_m2 : float
+        Smaller holes are filled, square metres.
+    with_lines : bool
+        Whether to cut the reached streets; without them ``lines`` is empty.
+
+    Returns
+    -------
+    list of Catchment
+        By station, then by cutoff in the order given.
+
+    Raises
+    ------
+    SnapError
+        If a station is not on the network; the message names its index.
+    """
+    network, impedance = field_index.network, field_index.impedance
+    lost = np.flatnonzero(stations.edge < 0)
+    if len(lost):
+        i = int(lost[0])
+        raise SnapError(
+            f"Station {i} at ({station_xy[i, 0]:.0f}, {station_xy[i, 1]:.0f}) m is farther than "
+            f"{field_index.max_snap_m:g} m from every walkable street, or behind a barrier.",
+            remedy="Move the point to a street or raise the snapping limit.",
+        )
+    longest_s = max(cutoffs_s)
+    # Beyond the cutoff the field is followed a little further, so that the contour is placed
+    # between true values on both sides.
+    rim_mm = round(RIM_STEPS * 1000 * field_index.step_m)
+    rim_s = rim_mm / 1000 / impedance.speed_mps
+    found = reach(network, impedance, stations, cutoff_s=longest_s + rim_s)
+    pairs = None
+    if demand is not None:
+        pairs = reach_targets(network, impedance, stations, demand.snapped, cutoff_s=longest_s)
+    walls = None
+    if barriers is not None and len(barriers.segments):
+        ends = barriers.segments.reshape(-1, 2, 2)
+        walls = shapely.STRtree(shapely.linestrings(ends))
+
+    def of_station(s: int) -> list[Catchment]:
+        source = stations.row(s)
+        row = slice(found.offsets[s], found.offsets[s + 1])
+        node, node_cost = found.node[row], found.cost_mm[row]
+        field = None
+        made = []
+        for cutoff_s in cutoffs_s:
+            cutoff_mm = impedance.cutoff_mm(cutoff_s)
+            edges = reached_edges(network, impedance, source, node, node_cost, cutoff_s=cutoff_s)
+            lines = _lines(network, edges) if with_lines or method == "lines" else _NO_LINES
+            if method == "lines":
+                rings = lines.buffer(LINE_BUFFER_M, quad_segs=4)
+            else:
+                if field is None:
+                    field = field_index.field(
+                        source, node, node_cost, impedance.cutoff_mm(longest_s) + rim_mm
+                    )
+                rings = _contour(field, cutoff_mm, rim_mm)
+            polygon = _with_station(rings, station_xy[s], source.xy[0])
+            polygon = _filled(polygon, hole_m2)
+            if walls is not None:
+                polygon = _this_side(
+                    polygon, walls, lines if with_lines else _lines(network, edges)
+                )
+            reached, costs = _NOBODY, _NOBODY
+            wrong_in = wrong_out = 0
+            if demand is not None and pairs is not None:
+                mine = slice(pairs.offsets[s], pairs.offsets[s + 1])
+                timely = pairs.cost_mm[mine] <= cutoff_mm
+                reached, costs = pairs.target[mine][timely], pairs.cost_mm[mine][timely]
+                near = demand.within(_widened(polygon.bounds, 10.0))
+                polygon, wrong_in, wrong_out = separate(
+                    polygon, demand.xy, demand.snapped.xy, near, reached
+                )
+            made.append(
+                Catchment(
+                    s,
+                    float(cutoff_s),
+                    polygon,
+                    lines if with_lines else _NO_LINES,
+                    edges.length_m,
+                    reached,
+                    costs,
+                    wrong_in,
+                    wrong_out,
+                )
+            )
+        return made
+
+    if len(stations) == 1:
+        return of_station(0)
+    with ThreadPoolExecutor(cpu_count() or 1) as pool:
+        return [one for made in pool.map(of_station, range(len(stations))) for one in made]
+
+
+_NO_LINES = MultiLineString()
+_NOBODY = np.zeros(0, np.int32)
+
+
+def _widened(bounds: tuple[float, ...], by_m: float) -> tuple[float, float, float, float]:
+    return bounds[0] - by_m, bounds[1] - by_m, bounds[2] + by_m, bounds[3] + by_m
+
+
+def _contour(field: Field | None, cutoff_mm: int, rim_mm: int) -> MultiPolygon:
+    """Area where the field is at most the cutoff.
+
+    The field is capped a rim above and below the cutoff, so that a jump (a wall, or the border
+    between the homes of two streets) is drawn half way between two raster points. Each raster
+    square is split into triangles: what is inside then depends on the cutoff monotonically, so
+    contours nest.
+    """
+    if field is None:
+        return MultiPolygon()
+    rows, columns = np.nonzero(field.cost_mm <= cutoff_mm)
+    if not len(rows):
+        return MultiPolygon()
+    r0, r1 = max(rows.min() - 1, 0), min(rows.max() + 2, len(field.y))
+    c0, c1 = max(columns.min() - 1, 0), min(columns.max() + 2, len(field.x))
+    over = np.clip(field.cost_mm[r0:r1, c0:c1].astype(np.int64) - cutoff_mm, -rim_mm, rim_mm)
+    # A margin of points outside closes rings at the edge of the window.
+    over = np.pad(over.astype(np.float64), 1, constant_values=float(rim_mm))
+    step = field.x[1] - field.x[0]
+    generator = contourpy.contour_generator(
+        x=np.concatenate([[field.x[c0] - step], field.x[c0:c1], [field.x[c1 - 1] + step]]),
+        y=np.concatenate([[field.y[r0] - step], field.y[r0:r1], [field.y[r1 - 1] + step]]),
+        z=over,
+        name="serial",
+        quad_as_tri=True,
+        fill_type=contourpy.FillType.OuterOffset,
+    )
+    points, offsets = generator.filled(-np.inf, 0.5)
+    polygons = []
+    for vertices, cuts in zip(points, offsets, strict=True):
+        rings = [vertices[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        polygons.append(Polygon(rings[0], rings[1:]))
+    area = shapely.multipolygons(polygons)
+    return area if shapely.is_valid(area) else _polygons(shapely.make_valid(area))
+
+
+def _polygons(geometry: shapely.Geometry) -> MultiPolygon:
+    parts = [
+        part
+        for part in shapely.get_parts(shapely.get_parts(geometry))
+        if isinstance(part, Polygon) and not part.is_empty
+    ]
+    return MultiPolygon(parts)
+
+
+def _with_station(
+    area: shapely.Geometry, at: NDArray[np.float64], street: NDArray[np.float64]
+) -> MultiPolygon:
+    """Add the station itself and its leg to the street, which the raster may miss."""
+    leg = shapely.linestrings(np.array([at, street + 1e-9]))
+    return _polygons(shapely.union_all([area, leg.buffer(STATION_DISC_M, quad_segs=4)]))
+
+
+def _filled(area: MultiPolygon, hole_m2: float) -> MultiPolygon:
+    """Fill holes smaller than ``hole_m2``."""
+    parts = []
+    for part in area.geoms:
+        holes = [ring for ring in part.interiors if Polygon(ring).area >= hole_m2]
+        parts.append(Polygon(part.exterior, holes) if len(holes) != len(part.interiors) else part)
+    return MultiPolygon(parts)
+
+
+def _this_side(area: MultiPolygon, walls: shapely.STRtree, lines: MultiLineString) -> MultiPolygon:
+    """Drop what lies across a barrier from every reached street."""
+    near = walls.geometries[walls.query(area, predicate="intersects")]
+    if not len(near):
+        return area
+    slit = shapely.union_all(near).buffer(0.02, cap_style="flat", quad_segs=1)
+    pieces = shapely.get_parts(shapely.difference(area, slit))
+    if len(pieces) <= len(area.geoms):
+        return area
+    tree = shapely.STRtree(shapely.get_parts(lines))
+    touched = np.unique(tree.query(pieces, predicate="intersects")[0])
+    kept = np.zeros(len(pieces), np.bool_)
+    kept[touched] = True
+    if kept.all():
+        return area
+    gone = shapely.union_all(pieces[~kept]).buffer(0.04, quad_segs=1)
+    return _polygons(shapely.difference(area, gone))
+
+
+@njit(cache=True, nogil=True)
+def _cut_vertices(edge, from_mm, to_mm, offsets, vertices):  # type: ignore[no-untyped-def]
+    room = 0
+    for k in range(len(edge)):
+        room += offsets[edge[k] + 1] - offsets[edge[k]] + 2
+    xy = np.empty((room, 2))
+    line = np.empty(room, np.int64)
+    at = 0
+    for k in range(len(edge)):
+        low, high = from_mm[k] / 1000.0, to_mm[k] / 1000.0
+        first, last = offsets[edge[k]], offsets[edge[k] + 1] - 1
+        along = 0.0
+        begun = False
+        for j in range(first, last):
+            dx = vertices[j + 1, 0] - vertices[j, 0]
+            dy = vertices[j + 1, 1] - vertices[j, 1]
+            length = np.hypot(dx, dy)
+            if not begun and along + length >= low:
+                t = (low - along) / length if length > 0 else 0.0
+                xy[at, 0] = vertices[j, 0] + t * dx
+                xy[at, 1] = vertices[j, 1] + t * dy
+                line[at] = k
+                at += 1
+                begun = True
+            if begun:
+                ends = along + length >= high or j == last - 1
+                t = 1.0
+                if along + length > high and length > 0:
+                    t = (high - along) / length
+                xy[at, 0] = vertices[j, 0] + t * dx
+                xy[at, 1] = vertices[j, 1] + t * dy
+                line[at] = k
+                at += 1
+                if ends:
+                    break
+            along += length
+    return xy[:at], line[:at]
+
+
+def _lines(network: WalkNetwork, edges: ReachedEdges) -> MultiLineString:
+    if not len(edges.part_edge):
+        return _NO_LINES
+    xy, line = _cut_vertices(
+        edges.part_edge,
+        edges.part_from_mm,
+        edges.part_to_mm,
+        network.edge_offsets,
+        network.edge_xy,
+    )
+    counts = np.bincount(line, minlength=len(edges.part_edge))
+    if (counts < 2).any():  # a part that rounding left without a second vertex
+        whole = counts[line] >= 2
+        xy, line = xy[whole], line[whole]
+        _, line = np.unique(line, return_inverse=True)
+    return shapely.multilinestrings(shapely.linestrings(xy, indices=line))
