@@ -108,11 +108,13 @@ class Database:
         self.close()
 
 
-def open_database(settings: Settings, progress: Progress | None = None) -> Database:
+def open_database(
+    settings: Settings, progress: Progress | None = None, *, migrate: bool = True
+) -> Database:
     """Open the database of these settings, ready to use.
 
     Without a URL the embedded server is joined or started. The tables are brought to this
-    version.
+    version unless `migrate` is false.
 
     Parameters
     ----------
@@ -120,6 +122,8 @@ def open_database(settings: Settings, progress: Progress | None = None) -> Datab
         Where the database is.
     progress : callable, optional
         Told stage and share done.
+    migrate : bool
+        Whether to bring the tables up to date.
 
     Raises
     ------
@@ -139,9 +143,10 @@ def open_database(settings: Settings, progress: Progress | None = None) -> Datab
     try:
         if database.server is None:
             _check(database)
-        if progress is not None:
-            progress("Checking the tables", 0.95)
-        upgrade(database)
+        if migrate:
+            if progress is not None:
+                progress("Checking the tables", 0.95)
+            upgrade(database)
     except BaseException:
         database.close()
         raise

@@ -199,23 +199,22 @@ def _write(
         f" AND ({here}) IS DISTINCT FROM ({', '.join(values)})"
     )
     insert = text(
-        f"WITH missing AS (SELECT i.* FROM incoming i WHERE i.round = :round AND NOT EXISTS"
-        f" (SELECT 1 FROM {table} t WHERE t.{key} = i.{key})),"
-        f" done AS (INSERT INTO {table} ({_listed([key, *names])})"
-        f" SELECT i.{key}, {', '.join(values)} FROM missing i"
-        f" ON CONFLICT ({key}) DO NOTHING RETURNING 1)"
-        " SELECT (SELECT count(*) FROM missing), (SELECT count(*) FROM done)"
+        f"INSERT INTO {table} ({_listed([key, *names])})"
+        f" SELECT i.{key}, {', '.join(values)} FROM incoming i"
+        f" WHERE i.round = :round AND NOT EXISTS"
+        f" (SELECT 1 FROM {table} t WHERE t.{key} = i.{key})"
+        f" ON CONFLICT ({key}) DO NOTHING"
     )
     inserted = updated = deleted = 0
     for number in range(int(rounds.max(initial=0)) + 1):
         bound = {"source": source, "round": number}
         for code, target in codes.items():
             _resolve(connection, table, code, target, key, number)
-        updated += connection.execute(update, bound).rowcount
-        missing, done = connection.execute(insert, bound).one()
-        inserted += done
-        if done < missing:
-            # Another transaction inserted some of them since: its rows now take our values.
+        new = connection.execute(insert, bound).rowcount
+        inserted += new
+        # After the insert, so that rows which another transaction put in meanwhile are seen too:
+        # they take our values.
+        if new < int((rounds == number).sum()):
             updated += connection.execute(update, bound).rowcount
     if replace_source:
         deleted = connection.execute(

@@ -33,5 +33,8 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:  # `alembic -c data/alembic.ini revision --autogenerate`, by an engineer
-    with open_database(get_settings()) as database, database.engine.begin() as own:
+    with (
+        open_database(get_settings(), migrate=False) as database,
+        database.engine.begin() as own,
+    ):
         run(own)

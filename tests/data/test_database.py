@@ -182,11 +182,14 @@ def test_an_unreachable_database_is_named_without_its_password(settings: Setting
     assert "DATABASE_URL" in caught.value.remedy
 
 
-def test_tables_of_a_newer_version_are_refused(database: Database, settings: Settings) -> None:
+def test_tables_of_a_newer_version_are_refused(
+    make_database: Callable[[], Database], settings: Settings
+) -> None:
+    database = make_database()
     with database.transaction("planner") as connection:
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     with pytest.raises(DatabaseUnavailableError, match="revision 9999"):
-        open_database(settings)
+        open_database(settings.model_copy(update={"database_url": database.url}))
 
 
 def test_services_that_start_together_upgrade_once(
