@@ -9,7 +9,7 @@ import shapely
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from scipy.spatial import KDTree
+from scipy.spatial import Delaunay, QhullError
 
 LINK_M = 150.0
 """Homes nearer to each other than this are in one zone, metres: a block. Our reading."""
@@ -91,11 +91,7 @@ def gap_zones(
     )
     order = np.argsort(label, kind="stable")
     clouds = shapely.multipoints(points[order], indices=label[order])
-    outline = shapely.buffer(
-        shapely.concave_hull(shapely.buffer(clouds, OUTLINE_M / 2, quad_segs=2), ratio=0.3),
-        OUTLINE_M / 2,
-        quad_segs=3,
-    )
+    outline = shapely.buffer(shapely.concave_hull(clouds, ratio=0.3), OUTLINE_M, quad_segs=3)
     return GapZones(
         zone,
         np.bincount(label, minlength=count),
@@ -106,31 +102,19 @@ def gap_zones(
 
 
 def _links(points: NDArray[np.float64], link_m: float) -> NDArray[np.int64]:
-    """Pairs that connect what single linkage connects, near-linear also in dense towns.
+    """Pairs that connect what single linkage connects.
 
-    Homes in one square of side link_m / √2 are linked in a row, since all of them are near each
-    other; between squares the closest pair decides.
+    The Euclidean minimum spanning tree lies within the Delaunay triangulation, so its edges up to
+    ``link_m`` suffice; homes on one spot are linked in a row.
     """
-    side = link_m / np.sqrt(2)
-    cell = np.floor(points / side).astype(np.int64)
-    _, square = np.unique(cell, axis=0, return_inverse=True)
-    square = square.ravel()
-    order = np.argsort(square, kind="stable")
-    same = square[order][1:] == square[order][:-1]
-    inside = np.column_stack([order[:-1][same], order[1:][same]])
-    starts = np.flatnonzero(np.concatenate([[True], ~same]))
-    groups = np.split(order, starts[1:])
-    # Squares near enough to hold a link, by their corners.
-    corner = cell[order[starts]]
-    squares = KDTree(corner)
-    near = squares.query_pairs(2.9, output_type="ndarray")  # two squares away on either axis
-    between = []
-    for a, b in near:
-        first, second = groups[a], groups[b]
-        if len(first) > len(second):
-            first, second = second, first
-        distance, partner = KDTree(points[second]).query(points[first], distance_upper_bound=link_m)
-        k = int(np.argmin(distance))
-        if np.isfinite(distance[k]):
-            between.append((first[k], second[int(partner[k])]))
-    return np.concatenate([inside, np.array(between, np.int64).reshape(-1, 2)])
+    order = np.lexsort((points[:, 1], points[:, 0]))
+    same = (points[order][1:] == points[order][:-1]).all(axis=1)
+    spots = order[np.concatenate([[True], ~same])]
+    stacked = np.column_stack([order[:-1][same], order[1:][same]])
+    try:
+        corners = spots[Delaunay(points[spots]).simplices]
+        pairs = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
+    except (QhullError, ValueError):  # fewer than three spots, or all on one line: in a row
+        pairs = np.column_stack([spots[:-1], spots[1:]])
+    short = np.hypot(*(points[pairs[:, 0]] - points[pairs[:, 1]]).T) <= link_m
+    return np.concatenate([stacked, pairs[short]])
