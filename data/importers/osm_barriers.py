@@ -11,6 +11,7 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
+from data.barriers import segments
 from data.importers.osm_elements import OsmFile, OsmRelation, OsmWays, Tags
 from data.importers.osm_kinds import (
     BARRIER_RAILS,
@@ -28,7 +29,8 @@ from geo.snapping import Barriers
 ON_OUTLINE_M = 0.5
 """A gate farther from its outline than this stands beside it."""
 
-WALL_KINDS = frozenset({"wall", "compound"})
+WALL = "wall"
+WALL_KINDS = frozenset({WALL, "compound"})
 """Barriers that gates open; water, railways and motorways are crossed on the network only."""
 
 
@@ -57,13 +59,8 @@ class OsmBarriers:
         crs : str
             `WalkNetwork.crs`.
         """
-        lines = self.lines.geometry.to_numpy()
-        xy = project(shapely.get_coordinates(lines), crs)
-        line = np.repeat(np.arange(len(lines)), shapely.get_num_coordinates(lines))
-        same = line[1:] == line[:-1]
-        segments = np.hstack([xy[:-1], xy[1:]])[same] if len(xy) else np.zeros((0, 4))
         gates = project(shapely.get_coordinates(self.openings.geometry.to_numpy()), crs)
-        return Barriers(np.ascontiguousarray(segments), np.ascontiguousarray(gates))
+        return Barriers(segments(self.lines.geometry.to_numpy(), crs), gates)
 
 
 def barrier_lines(
@@ -83,7 +80,7 @@ def barrier_lines(
         From `osm_compounds`.
     """
     parts = [
-        _from_ways(ways, "wall", _is_wall),
+        _from_ways(ways, WALL, _is_wall),
         _from_ways(ways, "river", _is_river),
         _from_ways(ways, "railway", _is_railway),
         _from_ways(ways, "motorway", _is_motorway),
