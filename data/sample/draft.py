@@ -33,6 +33,16 @@ class OsmDraft:
     ways: list[tuple[list[int], Tags]] = field(default_factory=list)
     relations: list[tuple[list[tuple[int, str]], Tags]] = field(default_factory=list)
 
+    def mark(self) -> tuple[int, int, int]:
+        """Remember how much there is, to come back to it with `rewind`."""
+        return len(self.xy), len(self.ways), len(self.relations)
+
+    def rewind(self, mark: tuple[int, int, int]) -> None:
+        """Forget everything added since a mark."""
+        nodes, ways, relations = mark
+        del self.xy[nodes:], self.ways[ways:], self.relations[relations:]
+        self.node_tags = {n: tags for n, tags in self.node_tags.items() if n < nodes}
+
     def node(self, x: float, y: float, tags: Tags | None = None) -> int:
         """Add a node."""
         self.xy.append((float(x), float(y)))

@@ -1,4 +1,4 @@
-"""Pavements of the avenues: sidewalks mapped on their own, with crossings between them."""
+"""Pavements of large streets: sidewalks mapped on their own, with crossings between them."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ Points = NDArray[np.float64]
 Chain = list[tuple[int, bool]]
 """Edges of a street end to end, each with whether it runs forward."""
 
-_OFF_M = 14.5
-"""From the middle of an avenue to the middle of its pavement."""
+_KERB_M = 6.0
+"""From the edge of a street's land to the middle of its pavement."""
 _OVERSHOOT_M = 16.0
+_FARTHEST_MOUTH_M = 38.0
 _MID_BLOCK_M = 300.0
 _SIGNALS: Tags = {"highway": "crossing", "crossing": "traffic_signals"}
 _ZEBRA: Tags = {"highway": "crossing", "crossing": "uncontrolled"}
@@ -101,6 +102,7 @@ class Pavements:
         self.plan = plan
         self.signalled = signalled
         self.crossed: set[tuple[int, int]] = set()
+        self._sides: list[_Pavement] = []
         self._arms: dict[int, list[int]] = {}
         for number, edge in enumerate(plan.edges):
             if edge.kind:
@@ -108,9 +110,11 @@ class Pavements:
                     self._arms.setdefault(vertex, []).append(number)
 
     def build(self, chain: Chain) -> None:
-        """Write both pavements of one avenue with everything that crosses them."""
+        """Draw both pavements of one street with everything that crosses them."""
         middle = self._middle(chain)
-        sides = [_Pavement(_beside(middle, side * _OFF_M)) for side in (1.0, -1.0)]
+        off = ROADS[self.plan.edges[chain[0][0]].kind].half_m - _KERB_M
+        sides = [_Pavement(_beside(middle, side * off)) for side in (1.0, -1.0)]
+        self._sides += sides
         own = {number for number, _ in chain}
         corners = dict.fromkeys(v for n in own for v in self.plan.edges[n].ends)
         for vertex in corners:
@@ -126,7 +130,17 @@ class Pavements:
         for way, number in self.streets.links:
             if number in own:
                 self._link(way, sides)
-        for side in sides:
+
+    def finish(self) -> None:
+        """Join pavements where two of them meet at a corner, and write them all."""
+        lines = [side.line for side in self._sides]
+        tree = shapely.STRtree(lines)
+        for i, j in tree.query(lines, predicate="crosses").T.tolist():
+            if i < j:
+                for point in shapely.get_coordinates(lines[i].intersection(lines[j])):
+                    node = self._sides[i].stop(self.draft, point)
+                    self._sides[j].stop(self.draft, point, node)
+        for side in self._sides:
             self._write(side)
 
     def _middle(self, chain: Chain) -> Points:
@@ -145,7 +159,7 @@ class Pavements:
         corner = np.array(self.draft.xy[self.streets.vertex(vertex)])
         for side in sides:
             point = side.met(edge.xy, corner)
-            if point is None or np.hypot(*(point - corner)) > 2.5 * _OFF_M:
+            if point is None or np.hypot(*(point - corner)) > _FARTHEST_MOUTH_M:
                 continue
             node = self.streets.join(number, point, merge_m=1.0)
             side.stop(self.draft, point, node)
@@ -154,7 +168,7 @@ class Pavements:
                 self.draft.node_tags.setdefault(node, dict(_SIGNALS))
 
     def _across(self, vertex: int, number: int, sides: list[_Pavement]) -> None:
-        """Cross the avenue itself beside a junction with signals."""
+        """Cross the street itself beside a junction with signals."""
         if vertex not in self.signalled:
             return
         wide = max(ROADS[self.plan.edges[n].kind].half_m for n in self._arms[vertex])

@@ -128,7 +128,11 @@ def _shares(total: int, weights: list[int]) -> list[int]:
 
 
 def _prefecture(share: float = 1.0) -> CitySize:
-    towns = [(*t[:5], max(t[4] * 3, round(t[5] * share))) for t in _TOWNS]
+    towns = []
+    for code, zh, en, centre, streets, communities in _TOWNS:
+        streets_here = max(1, round(streets * share))
+        here = max(3 * streets_here, round(communities * share))
+        towns.append((code, zh, en, centre, streets_here, here))
     weights = [t[5] for t in towns]
     n = sum(weights)
     compounds = {

@@ -77,10 +77,16 @@ def build_streets(
             chains.setdefault((edge.line, edge.kind, edge.structure), []).append(number)
     corners = _signalled(plan)
     pavements = Pavements(draft, streets, plan, set(corners))
-    for (_, kind, structure), members in chains.items():
-        if kind == "avenue" and not structure:
+    paved = {
+        line
+        for line, entry in enumerate(plan.lines)
+        if entry.kind == "avenue" or (entry.kind == "arterial" and rng.random() < 0.5)
+    }
+    for (line, kind, structure), members in chains.items():
+        if line in paved and kind in ("avenue", "arterial") and not structure:
             for chain in chained(plan, members):
                 pavements.build(chain)
+    pavements.finish()
     _signals(draft, streets, plan, corners, pavements.crossed)
     promenade = next((n for n, entry in enumerate(plan.lines) if entry.kind == "lane"), None)
     oneway = {
@@ -91,7 +97,7 @@ def build_streets(
         if named[line][0]:
             tags |= {"name": named[line][0], "name:en": named[line][1]}
         if kind in _BIG:
-            separate = kind == "avenue" and not structure
+            separate = line in paved and not structure
             tags["sidewalk"] = "separate" if separate else "both"
         if kind in ("ring", "avenue"):
             tags["lanes"] = "6" if kind == "avenue" else "4"

@@ -107,10 +107,30 @@ def build_town(size: TownSize, draft: OsmDraft, names: Names, rng: np.random.Gen
     Raises
     ------
     GridcircleError
-        If the town has no room for all its compounds (another seed may have).
+        If no drawing of the town has room for all its compounds (another seed may have).
     """
+    mark, used = draft.mark(), set(names.used)
+    for spare in (1.32, 1.45, 1.6, 1.8):
+        try:
+            return _build(size, draft, names, rng, spare)
+        except NoRoomError:
+            draft.rewind(mark)
+            names.used = set(used)
+    raise GridcircleError(
+        f"{size.name_en} has no room for {size.compounds} compounds.", remedy="Take another seed."
+    )
+
+
+class NoRoomError(Exception):
+    """A drawing of a town has too few lots that fit; another drawing may have more."""
+
+
+def _build(
+    size: TownSize, draft: OsmDraft, names: Names, rng: np.random.Generator, spare: float
+) -> Town:
+    """Draw a town with ``spare`` times as many lots as compounds, and build on them."""
     inside = size.compounds - size.suburban
-    plan = draw_plan(size, rng, lots=round(1.32 * inside), coarseness=1.45)
+    plan = draw_plan(size, rng, lots=round(spare * inside), coarseness=1.45)
     lots = lots_of(plan, rng)
     town = Town(plan, lots, Streets(draft, plan.edges, plan.vertices))
     uses = Uses(plan, lots, rng)
@@ -136,10 +156,7 @@ def _compounds(
                 uses.take(lot)
                 wanted -= 1
         if wanted:
-            raise GridcircleError(
-                f"{town.plan.size.name_en} has no room for {wanted} more compounds ({kind}).",
-                remedy="Take another seed.",
-            )
+            raise NoRoomError
 
 
 def _layout(
@@ -246,10 +263,7 @@ def _suburbs(town: Town, draft: OsmDraft, names: Names, rng: np.random.Generator
                 built[lot.number] = town.compounds[-1].outline
                 break
     if len(built) < wanted:
-        raise GridcircleError(
-            f"{plan.size.name_en} has no room for {wanted - len(built)} more villages.",
-            remedy="Take another seed.",
-        )
+        raise NoRoomError
     for lot in country:
         land = lot.land
         if lot.number in built:

@@ -127,12 +127,9 @@ class Uses:
                     chosen.append((lot, use))
 
         ha, noise = self._ha, self._noise
-        works = np.flatnonzero(self._free & (self._zone == "works") & (ha > 1.5))
-        for lot in works:
-            # Some large lots of the works' quarter are parks: a park of the plan is one too.
+        for lot in np.flatnonzero(self._free & (self._zone == "works") & (ha > 1.5)):
             self.take(int(lot))
-            inside = self._from_middle[lot] < np.median(self._from_middle)
-            chosen.append((int(lot), "park" if inside else "works"))
+            chosen.append((int(lot), "works" if self._rng.random() < 0.8 else "depot"))
         add("station", -self._from_rail / 40 - self._from_middle / 900 - np.abs(ha - 2), 1)
         add(
             "park",
