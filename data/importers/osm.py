@@ -68,6 +68,9 @@ RELATION_KEYS = (
 )
 """Keys of multipolygons and boundaries that some layer uses."""
 
+SQUARE_KEYS = ("highway", "man_made", "public_transport", "railway")
+"""Keys of multipolygons whose outlines may be walked along."""
+
 _CGCS2000_ZONES = range(4534, 4555)
 _T = TypeVar("_T")
 
@@ -189,7 +192,7 @@ class _Reading:
         network = self._keep(network_ways(self._source, no_nodes, no_ways, [], ground))
         if "network" in parts:
             self._report("Applying the rules of the walking network", 0.4)
-            squares = relations if features else self._source.relations(("highway",), NETWORK_TAGS)
+            squares = self._source.relations(SQUARE_KEYS, NETWORK_TAGS)
             network = self._keep(network_ways(self._source, nodes, ways, squares, ground))
 
         def given(part: str) -> tuple[OsmNodes, OsmWays, Outlines]:

@@ -174,6 +174,7 @@ def test_the_walking_network_is_osmnx_walk_but_for_the_documented_differences(
     assert sum(ours[w] for w in both) == pytest.approx(sum(theirs[w] for w in both), rel=1e-3)
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning:pyogrio.*")  # GDAL on rings cut at the edge
 @pytest.mark.parametrize("name", ["liechtenstein", "helsinki", "test"])
 def test_buildings_cover_what_gdal_assembles(name: str) -> None:
     path = extract(name)
@@ -233,6 +234,16 @@ def test_layers_of_a_real_city_are_sorted_valid_and_unique(helsinki: OsmCity) ->
     assert not helsinki.base.duplicated(["layer", "source_key"]).any()
     assert len(helsinki.entrances) > 200
     assert len(helsinki.gates) > 30
+
+
+@pytest.mark.parametrize("name", ["helsinki", "liechtenstein"])
+def test_the_network_is_the_same_alone_as_with_everything(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    alone = read_osm(extract(name), parts=("network",)).ways
+    together = request.getfixturevalue(name).ways
+    for field in Ways.__slots__:
+        assert np.array_equal(getattr(alone, field), getattr(together, field)), field
 
 
 def test_no_way_is_lost_in_silence(helsinki: OsmCity) -> None:
