@@ -19,7 +19,7 @@ import maps
 from api import problems
 from api.ogc import MOUNTED_AT
 from api.responses import MVT
-from api.routers import catchments, city, health, history, layers, search, stations, tiles
+from api.routers import catchments, city, coverage, health, history, layers, search, stations, tiles
 from api.routers import problems as problem_kinds
 from api.schemas import PROBLEM_RESPONSES
 from api.security import CONTENT_POLICY, HEADERS, LOOPBACK_HOSTS, Guard, page_policy
@@ -71,7 +71,18 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
-    for part in (city, layers, stations, catchments, history, search, tiles, health, problem_kinds):
+    for part in (
+        city,
+        layers,
+        stations,
+        catchments,
+        coverage,
+        history,
+        search,
+        tiles,
+        health,
+        problem_kinds,
+    ):
         app.include_router(part.router)
     app.mount(MOUNTED_AT, service.ogc)
     app.mount("/static", StaticAssets(directory=STATIC))

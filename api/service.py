@@ -13,9 +13,11 @@ from api.ogc import OgcService
 from api.tile_cache import TileCache
 from data.changes import ChangeWatch
 from data.circles import Circles
+from data.coverage_runs import CoverageRun
 from data.database import Database, open_database
 from data.memo import Memo
 from data.settings import Settings
+from data.walks import Walks
 from geo.errors import GridcircleError
 
 LOCAL_ACTOR = "local"
@@ -23,6 +25,9 @@ LOCAL_ACTOR = "local"
 
 ANSWERS_KEPT = 256
 """Catchments kept as they were sent."""
+
+RUNS_KEPT = 16
+"""Coverage results kept in memory, beside those in the database."""
 
 log = logging.getLogger("gridcircle.api")
 
@@ -43,6 +48,8 @@ class Service:
         self.watch = ChangeWatch()
         self.tiles = TileCache()
         self.answers: Memo[bytes] = Memo(ANSWERS_KEPT)
+        self.runs: Memo[CoverageRun] = Memo(RUNS_KEPT)
+        self.walks = Walks()
         self.ogc = OgcService(lambda: self.database.url, self._data_version)
         self._given = database
         self._database = database

@@ -16,7 +16,6 @@ _CHANGES = text(
            pg_snapshot_xmin(s)::text::bigint AS settled_below,
            (SELECT version FROM network_versions WHERE is_current) AS network,
            coalesce((SELECT max(id) FROM base_features), 0) AS base,
-           coalesce((SELECT max(id) FROM barriers), 0) AS barriers,
            coalesce((SELECT max(id) FROM imports), 0) AS imports,
            (SELECT md5(city::text) FROM city) AS city,
            (SELECT jsonb_object_agg(table_name, jsonb_build_array(seen, settled))
@@ -41,8 +40,8 @@ class DataVersions:
         Changes so far of each table with history.
     network : str or None
         Current network version.
-    base, barriers : int
-        Newest base-map feature; newest barrier.
+    base : int
+        Newest base-map feature or barrier.
     imports : int
         Newest import.
     city : str
@@ -52,7 +51,6 @@ class DataVersions:
     tables: Mapping[str, int] = field(default_factory=dict)
     network: str | None = None
     base: int = 0
-    barriers: int = 0
     imports: int = 0
     city: str = ""
 
@@ -105,7 +103,6 @@ class ChangeWatch:
                 MappingProxyType(dict(seen)),
                 row.network,
                 row.base,
-                row.barriers,
                 row.imports,
                 row.city or "",
             )

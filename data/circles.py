@@ -406,7 +406,7 @@ class Circles:
         old, keys = self._city, self._keys
         new_keys = {
             "network": versions.network,
-            "barriers": (versions.network, versions.barriers, versions.of(["compounds", "gates"])),
+            "barriers": (versions.network, versions.base, versions.of(["gates"])),
             "buildings": versions.of(["buildings", "entrances"]),
             "stations": versions.of(["stations"]),
         }
@@ -442,6 +442,19 @@ class Circles:
             keep.demand_by_edges if keep and buildings is keep.buildings else Memo(4),
             keep.stations_by_edges if keep and stations is keep.stations else Memo(4),
         )
+
+
+def some_points(points: SnappedPoints, rows: NDArray[np.int64]) -> SnappedPoints:
+    """Pick snapped points by row."""
+    return SnappedPoints(
+        points.edge[rows],
+        points.offset_mm[rows],
+        points.access_mm[rows],
+        points.xy[rows],
+        points.gate[rows],
+        points.state[rows],
+        points.network_version,
+    )
 
 
 def _silent(stage: str, share: float) -> None:

@@ -70,7 +70,6 @@ FACILITIES = (
 )
 GRID_KINDS = ("base", "exclusive", "micro")
 BASE_LAYERS = ("road", "water", "green", "rail", "barrier", "label")
-BARRIER_KINDS = ("wall", "river", "water", "railway", "motorway", "opening")
 COVERAGE_STATES = ("covered", "gap", "unsnapped", "disconnected")
 HISTORY_OPERATIONS = ("insert", "update", "delete")
 
@@ -376,28 +375,6 @@ class BaseFeature(Base):
     kind: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(Text, server_default="")
     min_zoom: Mapped[int] = mapped_column(SmallInteger, server_default="0")
-    geom: Mapped[Any] = mapped_column(Geometry("GEOMETRY", srid=4326))
-
-
-class Barrier(Base):
-    """Line that access legs do not cross, or a point where walls may be passed (``opening``).
-
-    Replaced as a whole by each import of its ``source``. Outlines and gates of compounds are
-    not here: they are taken from their own tables, where they are edited.
-    """
-
-    __tablename__ = "barriers"
-    __table_args__ = (
-        _on_earth(),
-        _short("source", 200),
-        CheckConstraint(_one_of("kind", BARRIER_KINDS), name="kind"),
-        CheckConstraint("(kind = 'opening') = (ST_Dimension(geom) = 0)", name="shape"),
-    )
-
-    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
-    source: Mapped[str] = mapped_column(Text, index=True)
-    source_key: Mapped[str] = mapped_column(String(64))
-    kind: Mapped[str] = mapped_column(String(16))
     geom: Mapped[Any] = mapped_column(Geometry("GEOMETRY", srid=4326))
 
 

@@ -229,6 +229,8 @@ def seed_layers(connection: Connection) -> None:
     base.append(("green", "park", "人民公园", 10, f"POLYGON{_ring(900, 600, 1000, 700)}"))
     base.append(("rail", "rail", "", 9, line((0, 1040), (1500, 1040))))
     base.append(("barrier", "wall", "", 14, line((10, 10), (290, 10))))
+    # As an importer keeps the outline of a gated compound: a barrier that is never drawn.
+    base.append(("barrier", "compound", "", 22, polygon(10, 10, 290, 290)))
     base.append(("label", "town", "试验镇", 6, point(750, 500)))
     connection.execute(
         text(
