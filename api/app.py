@@ -68,7 +68,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         redoc_url=None,
         responses=PROBLEM_RESPONSES,
         lifespan=life,
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=lambda route: "_".join([*map(str, route.tags), route.name]),
     )
     app.state.service = service
     for part in (
