@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from data.sample.bend import Bend
 from data.sample.size import TownSize
@@ -466,7 +465,14 @@ class _Drawing:
             middle = (points[self.corner[rail]] + points[self.corner[rail + 1]]) / 2
             s, across = middle[:, 1], middle[:, 0]
         at = np.linspace(s[0], s[-1], int((s[-1] - s[0]) / 20) + 1)
-        curve = PchipInterpolator(s, across)(at)
+        # Straight between the corners of the plan, and rounded there.
+        reach = 7 if along_u else 4
+        curve = np.interp(at, s, across)
+        ends = np.concatenate((np.full(reach, curve[0]), curve, np.full(reach, curve[-1])))
+        ends[:reach] += (curve[0] - curve[1]) * np.arange(reach, 0, -1)
+        ends[-reach:] += (curve[-1] - curve[-2]) * np.arange(1, reach + 1)
+        curve = np.convolve(ends, np.hanning(2 * reach + 3)[1:-1], "valid")
+        curve /= np.hanning(2 * reach + 3)[1:-1].sum()
         return bend(np.column_stack((at, curve) if along_u else (curve, at)))
 
 

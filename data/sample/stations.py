@@ -9,6 +9,7 @@ import shapely
 from numpy.typing import NDArray
 
 from data.sample.areas import Areas
+from data.sample.layout import Gate
 from data.sample.names import Name
 from data.sample.town import Town
 from data.sample.walking import Walking
@@ -125,10 +126,11 @@ def place_stations(
     list of Station
         Centres, red stations, rider stations, each with its number.
     """
-    inside = _gate_sites(town, inside=True)
-    centres = _centres(town, areas, _gate_sites(town, inside=False), rng)
-    reds = _reds(town, walking, inside, [c.xy for c, _ in centres], rng)
-    riders = _riders(town, rng)
+    places = _Places(town)
+    outside = places.at_gates(inside=False)
+    centres = _centres(town, areas, outside, rng)
+    reds = _reds(town, walking, places.at_gates(inside=True), [c.xy for c, _ in centres], rng)
+    riders = _riders(town, places, outside, rng)
     stations: list[Station] = []
     for site, code in centres:
         name = next(a.name[0] for a in areas.areas if a.code == code)
@@ -206,31 +208,55 @@ def _centre_area(town: Town, areas: Areas, code: str, rng: np.random.Generator) 
     return round(households * 0.3 * float(rng.uniform(0.85, 1.2)) / 10) * 10
 
 
-def _gate_sites(town: Town, *, inside: bool) -> list[_Site]:
-    """Places a few steps inside, or outside, every gate that is open to people.
+class _Places:
+    """Finds places beside gates that no building stands on."""
 
-    Inside there are also places by the paths across the rows, after those at the gates.
-    """
-    sites = []
-    for number, compound in enumerate(town.compounds):
-        for gate in compound.gates:
-            if gate.locked:
-                continue
-            wall, street = np.array(gate.wall_xy), gate.street.point
-            out = street - wall
-            reach = float(np.hypot(*out))
-            out /= reach
-            aside = np.array((-out[1], out[0]))
-            step = -4.0 if inside else min(4.0, reach / 2)
-            xy = wall + step * out + 2.6 * aside
-            edge = town.plan.edges[gate.street.edge]
-            along = shapely.line_locate_point(shapely.LineString(edge.xy), shapely.Point(street))
-            sites.append(_Site((float(xy[0]), float(xy[1])), number, edge.line, float(along)))
-        if inside and sites and sites[-1].compound == number:
-            gate_site = sites[-1]
-            for x, y in compound.inner_spots[::3]:
-                sites.append(_Site((x + 2.0, y + 2.0), number, gate_site.line, gate_site.at_m))
-    return sites
+    def __init__(self, town: Town) -> None:
+        self._town = town
+        self._buildings = shapely.STRtree(shapely.polygons(np.vstack(town.footprints)))
+
+    def beside(self, gate: Gate, step_m: float) -> Points | None:
+        """Find a place a few steps beyond a gate (towards the street if positive)."""
+        wall = np.array(gate.wall_xy)
+        out = gate.street.point - wall
+        reach = float(np.hypot(*out))
+        out /= reach
+        aside = np.array((-out[1], out[0]))
+        for off in (2.6, -2.6, 1.0, -1.0, 0.0):
+            xy = wall + min(step_m, reach / 2) * out + off * aside
+            if self.free(xy):
+                return np.asarray(xy)
+        return None
+
+    def free(self, xy: Points) -> bool:
+        """Whether a place is at least a step away from every building."""
+        point = shapely.Point(xy)
+        return not self._buildings.query(point, predicate="dwithin", distance=0.8).size
+
+    def at_gates(self, *, inside: bool) -> list[_Site]:
+        """Find places a few steps inside, or outside, every gate that is open to people.
+
+        Inside there are also places by the paths across the rows, after those at the gates.
+        """
+        sites: list[_Site] = []
+        edges = self._town.plan.edges
+        for number, compound in enumerate(self._town.compounds):
+            here: list[_Site] = []
+            for gate in compound.gates:
+                xy = None if gate.locked else self.beside(gate, -4.0 if inside else 4.0)
+                if xy is None:
+                    continue
+                edge = edges[gate.street.edge]
+                along = shapely.line_locate_point(
+                    shapely.LineString(edge.xy), shapely.Point(gate.street.point)
+                )
+                here.append(_Site((float(xy[0]), float(xy[1])), number, edge.line, float(along)))
+            if inside and here:
+                for x, y in compound.inner_spots[::3]:
+                    if self.free(np.array((x + 2.0, y + 2.0))):
+                        here.append(_Site((x + 2.0, y + 2.0), number, here[0].line, here[0].at_m))
+            sites += here
+        return sites
 
 
 def _centres(
@@ -274,8 +300,9 @@ def _reds(
     order = [int(i) for i in np.argsort(remote, kind="stable") if int(i) in by_compound]
     wanted = town.plan.size.red_stations
 
-    # One for every 250 households at most, and never two in one place.
-    room = {i: min(len(by_compound[i]), 1 + int(homes[i] // 250)) for i in order}
+    # One for every 200 households at most, and never two in one place.
+    room = {i: min(len(by_compound[i]), 1 + int(homes[i] // 200)) for i in order}
+    fewest = int(np.searchsorted(np.cumsum([room[i] for i in order]), wanted)) + 1
 
     def chosen(served: int) -> list[_Site]:
         """Choose a station in each of the nearest ``served`` compounds, more in the large ones."""
@@ -284,17 +311,14 @@ def _reds(
         more = sorted(
             ((homes[i] / (k + 1), i, k) for i in near for k in range(1, room[i])), reverse=True
         )
-        for _, i, k in more[: max(0, wanted - len(picks))]:
-            picks.append(by_compound[i][k])
-        spare = [by_compound[i][0] for i in order[served:]]
-        return picks + spare[: wanted - len(picks)]
+        return picks + [by_compound[i][k] for _, i, k in more[: wanted - len(picks)]]
 
     def covered(served: int) -> float:
         places = np.array([s.xy for s in chosen(served)] + centres)
         near = walking.distance_m(spots, places) <= _TEN_MINUTES_M
         return float(weight[near].sum() / weight.sum())
 
-    low, high = min(len(order), max(3, wanted // 3)), min(len(order), wanted)
+    low, high = min(len(order), fewest) - 1, min(len(order), wanted)
     while high - low > 1:
         served = (low + high) // 2
         if covered(served) < COVERED_IN_10:
@@ -326,21 +350,22 @@ def _beyond(points: Points, line: Points, *, side: int) -> Points:
     return np.asarray(np.sign(turn) == side, float)
 
 
-def _riders(town: Town, rng: np.random.Generator) -> list[tuple[_Site, str]]:
+def _riders(
+    town: Town, places: _Places, outside: list[_Site], rng: np.random.Generator
+) -> list[tuple[_Site, str]]:
     """Rider stations at markets and shops first, then by gates on busy streets, far apart."""
     found: list[tuple[_Site, str]] = []
     for lot, use in town.uses.items():
         if use not in ("market", "commercial", "station", "hospital") or lot not in town.fronts:
             continue
         gate = town.fronts[lot].gates[0]
-        wall = np.array(gate.wall_xy)
-        out = gate.street.point - wall
-        out /= np.hypot(*out)
-        xy = wall + 2.0 * out + 2.4 * np.array((-out[1], out[0]))
+        xy = places.beside(gate, 2.0)
+        if xy is None:
+            continue
         line = town.plan.edges[gate.street.edge].line
         title = town.titles[lot][0]
         found.append((_Site((float(xy[0]), float(xy[1])), -1, line, 60.0), title))
-    for site in _gate_sites(town, inside=False):
+    for site in outside:
         kind = town.plan.lines[site.line].kind
         if kind in ("avenue", "arterial", "bank", "collector"):
             found.append((site, town.compounds[site.compound].name[0]))

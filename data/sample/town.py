@@ -55,6 +55,8 @@ class Town:
         Lot to the name of public land.
     community_names : dict
         Code of a community to its name.
+    footprints : list of ndarray, shape (n, 4, 2)
+        Corners of all buildings, homes and others.
     """
 
     plan: TownPlan
@@ -66,6 +68,7 @@ class Town:
     fronts: dict[int, Layout] = field(default_factory=dict)
     titles: dict[int, Name] = field(default_factory=dict)
     community_names: dict[str, str] = field(default_factory=dict)
+    footprints: list[Points] = field(default_factory=list)
 
     def number_buildings(self, community_of: list[str]) -> None:
         """Code every building: its community and a serial from west to east, north to south."""
@@ -205,6 +208,7 @@ def _compound(
     )
     for ring in layout.gardens:
         draft.ring(ring, {"leisure": "garden"})
+    town.footprints.append(layout.corners)
     middle = layout.corners.mean(axis=1)
     # Numbers run from north to south and from west to east, as on a site plan.
     order = np.lexsort((middle[:, 0], -np.round(middle[:, 1] / 18)))
@@ -298,6 +302,7 @@ def _grounds(town: Town, draft: OsmDraft, names: Names, rng: np.random.Generator
                 built = built or build_ground(draft, town.streets, use, land, frontage, names, rng)
             if built is not None:
                 town.fronts[lot], town.titles[lot] = built
+                town.footprints.append(built[0].corners)
                 continue
         if use == "field":
             build_field(draft, land, rng)

@@ -123,7 +123,7 @@ def build_railway(draft: OsmDraft, plan: TownPlan, name: Name) -> None:
     """Write the railway: two tracks, on a bridge where they cross the river."""
     line, normal = plan.rail, _normals(plan.rail)
     on_bridge = shapely.dwithin(
-        shapely.points(line), shapely.LineString(plan.river), _WATER_HALF_M + 32
+        shapely.points(line), shapely.LineString(plan.river), _WATER_HALF_M + 50
     )
     first, last = int(np.flatnonzero(on_bridge)[0]), int(np.flatnonzero(on_bridge)[-1])
     tags: Tags = {

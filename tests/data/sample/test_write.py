@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 from data.sample import SampleFiles, write_sample
 from geo.errors import GridcircleError
-from tests.data.sample.conftest import digest
-
-
-def rows(path: Path) -> list[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return list(csv.DictReader(file))
+from tests.data.sample.conftest import digest, rows
+from tests.data.sample.osm_map import read_map
 
 
 def test_the_same_seed_writes_the_same_bytes(county: SampleFiles, tmp_path: Path) -> None:
@@ -57,3 +53,27 @@ def test_it_says_that_it_is_made_up(county: SampleFiles) -> None:
 def test_an_unknown_size_is_refused_by_name(tmp_path: Path) -> None:
     with pytest.raises(GridcircleError, match="'village'"):
         write_sample(tmp_path, size="village")
+
+
+def test_a_prefecture_has_towns_side_by_side_joined_by_roads(tmp_path: Path) -> None:
+    """The large city's shape at a twentieth of its size."""
+    files = write_sample(tmp_path, size="prefecture", share=0.05)
+    assert files.counts["districts"] == 8
+    assert files.counts["communities"] == len({r["楼栋编码"][:12] for r in rows(files.buildings)})
+    graph = read_map(files.osm).walking()
+    assert nx.is_connected(graph)
+
+
+@pytest.mark.slow
+def test_the_prefecture_has_the_counts_of_its_report(tmp_path: Path) -> None:
+    counts = write_sample(tmp_path, size="prefecture").counts
+    expected = {
+        "streets": 31,
+        "communities": 293,
+        "grids": 4327,
+        "service_centres": 293,
+        "red_stations": 902,
+        "rider_stations": 380,
+    }
+    assert {k: counts[k] for k in expected} == expected
+    assert counts["households"] == pytest.approx(1_300_000, rel=0.01)
