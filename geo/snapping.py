@@ -86,14 +86,17 @@ class SnappedPoints:
 
     def row(self, i: int) -> SnappedPoints:
         """One point as a set of its own."""
-        here = slice(i, i + 1)
+        return self.take(slice(i, i + 1))
+
+    def take(self, rows: slice | NDArray[np.int64]) -> SnappedPoints:
+        """Some of the points, in the order given."""
         return SnappedPoints(
-            self.edge[here],
-            self.offset_mm[here],
-            self.access_mm[here],
-            self.xy[here],
-            self.gate[here],
-            self.state[here],
+            self.edge[rows],
+            self.offset_mm[rows],
+            self.access_mm[rows],
+            self.xy[rows],
+            self.gate[rows],
+            self.state[rows],
             self.network_version,
         )
 
