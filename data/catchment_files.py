@@ -220,7 +220,7 @@ def _catchments(
         walk.stations.take(rows),
         walk.station_xy[rows],
         cutoffs_s=cutoffs_s,
-        method=cast(Literal["network", "lines"], method),
+        method=cast("Literal['network', 'lines']", method),
         demand=DemandPoints(walk.demand, walk.demand_xy) if len(walk.demand) else None,
         barriers=city.barriers,
         with_lines=with_lines,

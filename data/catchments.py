@@ -113,7 +113,7 @@ def draw_catchments(
             cutoffs_s=[60.0 * m for m in minutes],
             method=method,
             demand=demand,
-            barriers=city.streets.barriers,
+            barriers=city.streets.walls,
             with_lines=lines,
         )
     shared = {

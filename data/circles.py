@@ -22,7 +22,7 @@ from data.errors import NotFoundError
 from data.memo import Memo
 from data.network_store import current_network
 from data.settings import Settings
-from geo.catchment import STEP_M, DemandPoints
+from geo.catchment import STEP_M, DemandPoints, Walls
 from geo.crs import project
 from geo.errors import GridcircleError, NetworkError, SnapError
 from geo.field import FieldIndex
@@ -177,6 +177,7 @@ class Streets:
 
     network: WalkNetwork
     barriers: Barriers
+    walls: Walls
     max_snap_m: float
     _impedances: Memo[Impedance] = field(default_factory=lambda: Memo(TRAVELS_KEPT))
     _fields: Memo[FieldIndex] = field(default_factory=lambda: Memo(TRAVELS_KEPT))
@@ -419,9 +420,8 @@ class Circles:
                     if old is not None and keys.get("network") == new_keys["network"]
                     else current_network(self.database, self.settings)
                 )
-                streets = Streets(
-                    network, read_barriers(connection, network.crs), self.settings.max_snap_m
-                )
+                barriers = read_barriers(connection, network.crs)
+                streets = Streets(network, barriers, Walls(barriers), self.settings.max_snap_m)
             same_streets = old is not None and streets is old.streets
             if old is not None and keys.get("buildings") == new_keys["buildings"]:
                 buildings = old.buildings

@@ -228,6 +228,8 @@ def coverage_run(database: Database, city: City, question: Question) -> Coverage
         if run_id is not None:  # otherwise another process was quicker with the same
             _write_results(connection, run_id, city, found, zones)
             _write_cells(connection, run_id, city, found)
+            # Tiles ask at once: the planner must know of the rows before autovacuum comes by.
+            connection.execute(text("ANALYZE coverage_results, coverage_cells"))
             _forget_old(connection)
     with database.connect() as connection:
         kept = _read(connection, digest)

@@ -14,21 +14,20 @@ database_app = typer.Typer(help="Look after the database.", no_args_is_help=True
 def upgrade(*, as_json: JsonOption = False) -> None:
     """Bring the tables to the newest version; also done by every start of the service."""
     with errors_for_people(as_json=as_json):
+        from data.city_import import database_status
         from data.database import open_database
-        from data.migrations import current_revision
         from data.settings import get_settings
 
         with stages() as progress, open_database(get_settings(), progress=progress) as database:
-            revision = current_revision(database)
-        show({"revision": revision}, text=f"The database is at {revision}.", as_json=as_json)
+            revision = database_status(database)["revision"]
+        show({"revision": revision}, text=f"The tables are at {revision}.", as_json=as_json)
 
 
 @database_app.command()
 def status(*, as_json: JsonOption = False) -> None:
     """Say which database is used and what it holds."""
     with errors_for_people(as_json=as_json):
-        from data.city_state import database_status
-
+        from data.city_import import database_status
         from data.database import open_database
         from data.settings import get_settings
 

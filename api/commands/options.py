@@ -82,9 +82,7 @@ DatumOption = Annotated[
         "--datum", help="Datum of the coordinates in the file: wgs84, cgcs2000, gcj02 or bd09."
     ),
 ]
-JsonOption = Annotated[
-    bool, typer.Option("--json", help="Print the result as JSON, for machines.")
-]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON, for machines.")]
 DryRunOption = Annotated[
     bool, typer.Option("--dry-run", help="Check and report everything, write nothing.")
 ]

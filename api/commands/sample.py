@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -27,4 +28,4 @@ def sample(
 
         with stages() as progress:
             files = write_sample(folder, size=size, seed=seed, progress=progress)
-        show(files.to_dict(), text=files.describe(), as_json=as_json)
+        show(asdict(files), text=files.describe(), as_json=as_json)

@@ -28,11 +28,10 @@ PortOption = Annotated[
 def serve(host: HostOption = None, port: PortOption = None) -> None:
     """Start the service; without DATABASE_URL it brings its own private PostGIS."""
     with errors_for_people():
-        from data.settings import get_settings
+        from data.settings import Settings
 
         given = {"host": host, "port": port}
-        settings = get_settings(**{k: v for k, v in given.items() if v is not None})
-        run_service(settings)
+        run_service(Settings.load(**{k: v for k, v in given.items() if v is not None}))
 
 
 def run_service(settings: Settings) -> None:
@@ -52,7 +51,8 @@ def run_service(settings: Settings) -> None:
         create_app(settings),
         host=settings.host,
         port=port,
-        log_level=settings.log_level,
+        # Its start-up lines say what the announcement says better.
+        log_level="debug" if settings.log_level == "debug" else "warning",
         access_log=False,
         timeout_graceful_shutdown=5,
         server_header=False,

@@ -73,6 +73,9 @@ def fill_town(town: Town, rng: np.random.Generator) -> None:
             break
         wanted = floors * lived_in / 0.92 + rng.uniform(-0.3, 0.3, len(floors))
         floors = np.where(slab, np.clip(np.round(wanted), low, high), floors).astype(np.int64)
+    while size.households > _LIVED_IN[1] * dwellings().sum() and on_floor.max() < 12:
+        # Even at full height there is too little: smaller flats, more of them on a floor.
+        on_floor += np.where(slab, np.array([b.units for b in buildings]), 0)
     homes = dwellings()
     by_compound = np.clip(rng.normal(1, 0.06, len(compounds)), 0.8, 1.1)
     share = homes * np.array([by_compound[b.compound] for b in buildings])

@@ -47,7 +47,7 @@ class Ground:
 _LAWN: Tags = {"landuse": "grass"}
 GROUNDS: dict[str, Ground] = {
     "school": Ground(
-        SlabStyle(14, 24, (2, 3), (12, 16), (36, 46), 9, (3, 5), (1, 2), 1.0),
+        SlabStyle(14, 24, (2, 3), (12, 16), (36, 46), 9, (3, 5), (1, 2), 1.0, walks=True),
         {"amenity": "school"},
         "school",
         ("学校", "School"),
@@ -55,7 +55,7 @@ GROUNDS: dict[str, Ground] = {
         green={"leisure": "pitch", "sport": "soccer"},
     ),
     "hospital": Ground(
-        SlabStyle(18, 26, (2, 3), (14, 20), (40, 50), 10, (4, 12), (2, 3), 0.8),
+        SlabStyle(18, 26, (2, 3), (14, 20), (40, 50), 10, (4, 12), (2, 3), 0.8, walks=True),
         {"amenity": "hospital"},
         "hospital",
         ("医院", "Hospital"),
@@ -63,7 +63,7 @@ GROUNDS: dict[str, Ground] = {
         green=_LAWN,
     ),
     "government": Ground(
-        SlabStyle(17, 26, (2, 3), (14, 20), (44, 54), 12, (4, 9), (1, 2), 1.0),
+        SlabStyle(17, 26, (2, 3), (14, 20), (44, 54), 12, (4, 9), (1, 2), 1.0, walks=True),
         {"amenity": "townhall"},
         "government",
         ("政务中心", "Civic Centre"),
@@ -79,7 +79,7 @@ GROUNDS: dict[str, Ground] = {
         green=_LAWN,
     ),
     "commercial": Ground(
-        SlabStyle(24, 24, (1, 2, 3), (14, 22), (46, 56), 9, (3, 16), (3, 4), 0.6),
+        SlabStyle(24, 24, (1, 2, 3), (14, 22), (46, 56), 9, (3, 16), (3, 4), 0.6, walks=True),
         {"landuse": "commercial"},
         "commercial",
         ("商业中心", "Centre"),
@@ -95,7 +95,7 @@ GROUNDS: dict[str, Ground] = {
         green=_LAWN,
     ),
     "office": Ground(
-        SlabStyle(16, 22, (1, 2, 3), (14, 18), (42, 50), 9, (4, 11), (1, 2), 0.6),
+        SlabStyle(16, 22, (1, 2, 3), (14, 18), (42, 50), 9, (4, 11), (1, 2), 0.6, walks=True),
         {"landuse": "commercial"},
         "office",
         ("办公楼", "Offices"),

@@ -86,16 +86,19 @@ _PATH_TAGS: dict[str, dict[str, Tags]] = {
         "spine": {"highway": "service", "access": "private"},
         "lane": {"highway": "footway"},
         "spur": {"highway": "footway"},
+        "walk": {"highway": "footway"},
     },
     "courtyard": {
         "spine": {"highway": "service"},
         "lane": {"highway": "service"},
         "spur": {"highway": "footway"},
+        "walk": {"highway": "footway"},
     },
     "work_unit": {
         "spine": {"highway": "service", "access": "private"},
         "lane": {"highway": "service"},
         "spur": {"highway": "footway"},
+        "walk": {"highway": "footway"},
     },
     "urban_village": {
         "spine": {"highway": "service", "service": "alley"},
@@ -111,6 +114,7 @@ _PATH_TAGS: dict[str, dict[str, Tags]] = {
         "spine": {"highway": "service"},
         "lane": {"highway": "service"},
         "spur": {"highway": "footway"},
+        "walk": {"highway": "footway"},
     },
 }
 
@@ -142,30 +146,44 @@ def build_paths(
     layout: Layout,
     style: str,
     rng: np.random.Generator,
+    *,
+    mapped: bool = True,
 ) -> tuple[list[int], dict[int, tuple[float, float]]]:
     """Write the paths of a layout and join them to the streets through its gates.
+
+    Parameters
+    ----------
+    draft : OsmDraft
+    streets : Streets
+    layout : Layout
+    style : str
+        Kind of compound, or ``public``.
+    rng : Generator
+    mapped : bool
+        Whether the paths inside are on the map; of real compounds many have only their gates.
 
     Returns
     -------
     path_nodes : list of int
-        Draft nodes of the layout's path nodes.
+        Draft nodes of the layout's path nodes; empty where they are not mapped.
     on_wall : dict
         Gate node to its point, to be put into the wall.
     """
-    nodes = draft.nodes(np.array(layout.path_xy))
-    for way, role in layout.paths:
+    nodes = draft.nodes(np.array(layout.path_xy)) if mapped else []
+    for way, role in layout.paths if mapped else []:
         draft.way([nodes[i] for i in way], _path_tags(style, role))
     on_wall: dict[int, tuple[float, float]] = {}
     for k, gate in enumerate(layout.gates):
         street = streets.join(gate.street.edge, gate.street.point)
-        outside = nodes[gate.path_node]
+        outside = nodes[gate.path_node] if mapped else -1
         role = "spine" if gate.main or not layout.walled else "lane"
         if layout.walled:
             gate_tags = _gate_tags(style, k, len(layout.gates), rng)
             gate.locked = gate_tags.get("locked") == "yes"
             wall = draft.node(*gate.wall_xy, gate_tags)
             on_wall[wall] = gate.wall_xy
-            draft.way([outside, wall], _path_tags(style, role))
+            if mapped:
+                draft.way([outside, wall], _path_tags(style, role))
             outside = wall
         # Private ground ends at the gate.
         link = draft.way(
@@ -207,7 +225,7 @@ def build_buildings(
         if layout.units[door.building] > 1 and style != "public":
             door_tags = {"entrance": "staircase", "addr:unit": f"{door.unit}单元"}
         node = draft.node(*door.xy, door_tags)
-        if door.path_node >= 0:
+        if door.path_node >= 0 and path_nodes:
             draft.way([path_nodes[door.path_node], node], _path_tags(style, "spur"))
         start = layout.corners[door.building, door.wall]
         off = float(np.hypot(door.xy[0] - start[0], door.xy[1] - start[1]))

@@ -35,6 +35,8 @@ class SlabStyle:
         Least and most gates.
     garden : float
         How likely a place in a middle row is left green.
+    walks : bool
+        Whether there are garden walks between the rows.
     """
 
     depth_m: float
@@ -46,16 +48,21 @@ class SlabStyle:
     floors: tuple[int, int]
     gates: tuple[int, int]
     garden: float
+    walks: bool = False
 
 
 SLAB_STYLES: dict[str, SlabStyle] = {
-    "new": SlabStyle(14.5, 16.0, (2,), (12, 18), (40, 49), 8.0, (18, 33), (2, 4), 0.8),
+    "new": SlabStyle(14.5, 16.0, (2,), (12, 18), (40, 49), 8.0, (18, 33), (2, 4), 0.8, walks=True),
     "courtyard": SlabStyle(11.0, 14.5, (2, 3, 4), (5, 7.5), (21.5, 24.5), 3.5, (4, 6), (1, 1), 0.0),
-    "work_unit": SlabStyle(12.0, 15.5, (3, 4, 5), (6, 9), (23.5, 27), 5.0, (4, 6), (1, 2), 0.5),
+    "work_unit": SlabStyle(
+        12.0, 15.5, (3, 4, 5), (6, 9), (23.5, 27), 5.0, (4, 6), (1, 2), 0.5, walks=True
+    ),
 }
 
 _LANE_M = 4.5
 """From the north wall of a row to the path in front of its doors."""
+_WALK_M = 3.4
+"""From a garden walk to the south wall of the row it passes."""
 _SPINE_HALF_M = 5.0
 """Half the gap that the paths across the rows keep free."""
 
@@ -202,62 +209,12 @@ def slab_layout(
         return None
     layout = Layout(land, walled=True)
     paths = _Paths()
-    floors_here = int(rng.integers(style.floors[0], style.floors[1] + 1))
-    green_row = len(rows) // 2 if len(rows) >= 3 and rng.random() < style.garden else -1
-    corners: list[Points] = []
-    built: list[list[tuple[float, float]]] = []
-    for k, row in enumerate(rows):
-        doors_x: list[float] = []
-        buildings = _row_buildings(row, spines, style, rng)
-        if k == green_row and len(buildings) > 2:
-            a, b, _ = buildings.pop(len(buildings) // 2)
-            layout.gardens.append(
-                frame.ground(_box(a - 3, row.y - 4, b + 3, row.y + style.depth_m - 1))
-            )
-        built.append([(a, b) for a, b, _ in buildings])
-        for a, b, units in buildings:
-            number = len(corners)
-            corners.append(frame.ground(_box(a, row.y, b, row.y + style.depth_m)))
-            floors = int(np.clip(floors_here + rng.integers(-1, 2), *style.floors))
-            layout.floors = np.append(layout.floors, floors)
-            layout.units = np.append(layout.units, units)
-            for u in range(units):
-                # Units are numbered from east to west along the north wall.
-                x = b - (u + 0.5) * (b - a) / units
-                doors_x.append(x)
-                foot = paths.at(x, row.lane_y)
-                door = frame.ground(np.array((x, row.y + style.depth_m)))
-                layout.doors.append(Door(number, 2, (float(door[0]), float(door[1])), foot, u + 1))
-        crossing = [s for s in spines if row.left + 1 <= s <= row.right - 1]
-        on_lane = sorted({round(x, 2) for x in (*doors_x, *crossing)})
-        if len(on_lane) > 1:
-            layout.paths.append(([paths.at(x, row.lane_y) for x in on_lane], "lane"))
-    if not corners:
+    built, lane_x = _build(layout, frame, rows, spines, style, paths, rng)
+    if not len(layout.corners):
         return None
-    layout.corners = np.array(corners)
-    exits: list[Exit] = []
-
-    def try_exit(x: float, y: float, dx: float, dy: float) -> None:
-        node = paths.at(x, y)
-        start = frame.ground(np.array((x, y)))
-        found = find_exit(node, start, frame.direction(dx, dy), land, frontage)
-        if found:
-            exits.append(found)
-
-    for s in spines:
-        on = [r for r in rows if r.left + 1 <= s <= r.right - 1]
-        if not on:
-            continue
-        if len(on) > 1:
-            layout.paths.append(([paths.at(s, r.lane_y) for r in on], "spine"))
-        # Southwards the spine passes the lowest row in its own gap.
-        try_exit(s, on[0].lane_y, 0.0, -1.0)
-        try_exit(s, on[-1].lane_y, 0.0, 1.0)
-    for row in rows:
-        lane = [x for x, y in paths.xy if round(y, 2) == round(row.lane_y, 2)]
-        if lane:
-            try_exit(min(lane), row.lane_y, -1.0, 0.0)
-            try_exit(max(lane), row.lane_y, 1.0, 0.0)
+    walks = _walks(rows, spines, lane_x) if style.walks else {}
+    _join(layout, paths, rows, spines, lane_x, walks)
+    exits = _exits(paths, rows, spines, lane_x, frame, land, frontage)
     if not exits:
         return None
     wanted = int(rng.integers(style.gates[0], style.gates[1] + 1))
@@ -265,6 +222,141 @@ def slab_layout(
     layout.path_xy = [tuple(p) for p in frame.ground(np.array(paths.xy)).tolist()]
     layout.cuts = _cuts(frame, rows, spines, built)
     return layout if _sound(layout) else None
+
+
+def _crosses(row: _Row, x: float) -> bool:
+    return row.left + 1 <= x <= row.right - 1
+
+
+def _build(
+    layout: Layout,
+    frame: Frame,
+    rows: list[_Row],
+    spines: list[float],
+    style: SlabStyle,
+    paths: _Paths,
+    rng: np.random.Generator,
+) -> tuple[list[list[tuple[float, float]]], list[list[float]]]:
+    """Put buildings and doors into the layout.
+
+    Returns
+    -------
+    built : list
+        Left and right ends of the buildings of each row.
+    lane_x : list
+        Where the lane of each row has to have a node.
+    """
+    floors_here = int(rng.integers(style.floors[0], style.floors[1] + 1))
+    green_row = len(rows) // 2 if len(rows) >= 3 and rng.random() < style.garden else -1
+    corners: list[Points] = []
+    floors: list[int] = []
+    units: list[int] = []
+    built: list[list[tuple[float, float]]] = []
+    lane_x: list[list[float]] = []
+    for k, row in enumerate(rows):
+        buildings = _row_buildings(row, spines, style, rng)
+        if k == green_row and len(buildings) > 2:
+            a, b, _ = buildings.pop(len(buildings) // 2)
+            layout.gardens.append(
+                frame.ground(_box(a - 3, row.y - 4, b + 3, row.y + style.depth_m - 1))
+            )
+        built.append([(a, b) for a, b, _ in buildings])
+        lane_x.append([s for s in spines if _crosses(row, s)])
+        for a, b, count in buildings:
+            number = len(corners)
+            corners.append(frame.ground(_box(a, row.y, b, row.y + style.depth_m)))
+            floors.append(int(np.clip(floors_here + rng.integers(-1, 2), *style.floors)))
+            units.append(count)
+            for u in range(count):
+                # Units are numbered from east to west along the north wall.
+                x = b - (u + 0.5) * (b - a) / count
+                lane_x[k].append(x)
+                foot = paths.at(x, row.lane_y)
+                door = frame.ground(np.array((x, row.y + style.depth_m)))
+                layout.doors.append(Door(number, 2, (float(door[0]), float(door[1])), foot, u + 1))
+    layout.corners = np.array(corners).reshape(-1, 4, 2)
+    layout.floors, layout.units = np.array(floors, np.int64), np.array(units, np.int64)
+    return built, lane_x
+
+
+def _walks(
+    rows: list[_Row], spines: list[float], lane_x: list[list[float]]
+) -> dict[int, tuple[float, list[float]]]:
+    """Garden walks south of a row, with both ends down to the lane of the row before.
+
+    Adds the ends to ``lane_x``; gives height and places of the nodes by row.
+    """
+    walks = {}
+    for k in range(1, len(rows)):
+        low, row = rows[k - 1], rows[k]
+        left = max(min(lane_x[k - 1]), row.left)
+        right = min(max(lane_x[k - 1]), row.right)
+        y = row.y - _WALK_M
+        if right - left < 30 or y - low.lane_y < 3:
+            continue
+        crossing = [s for s in spines if left + 6 < s < right - 6 and _crosses(low, s)]
+        if not crossing:
+            continue
+        lane_x[k - 1] += [left, right]
+        walks[k] = (y, [left, *crossing, right])
+    return walks
+
+
+def _join(
+    layout: Layout,
+    paths: _Paths,
+    rows: list[_Row],
+    spines: list[float],
+    lane_x: list[list[float]],
+    walks: dict[int, tuple[float, list[float]]],
+) -> None:
+    """Draw lanes along the rows, spines across them and walks between them."""
+    for row, on_lane in zip(rows, lane_x, strict=True):
+        nodes = list(dict.fromkeys(paths.at(x, row.lane_y) for x in sorted(on_lane)))
+        if len(nodes) > 1:
+            layout.paths.append((nodes, "lane"))
+    for k, (y, along) in walks.items():
+        below = rows[k - 1].lane_y
+        ends = paths.at(along[0], below), paths.at(along[-1], below)
+        walk = [ends[0], *(paths.at(x, y) for x in along), ends[1]]
+        layout.paths.append((walk, "walk"))
+    for s in spines:
+        nodes = []
+        for k, row in enumerate(rows):
+            if not _crosses(row, s):
+                continue
+            if nodes and k in walks and s in walks[k][1]:
+                nodes.append(paths.at(s, walks[k][0]))
+            nodes.append(paths.at(s, row.lane_y))
+        if len(nodes) > 1:
+            layout.paths.append((nodes, "spine"))
+
+
+def _exits(
+    paths: _Paths,
+    rows: list[_Row],
+    spines: list[float],
+    lane_x: list[list[float]],
+    frame: Frame,
+    land: shapely.Polygon,
+    frontage: Frontage,
+) -> list[Exit]:
+    """Ways out: both ends of every spine and of every lane, straight on."""
+    ends: list[tuple[float, float, float, float]] = []
+    for s in spines:
+        on = [r for r in rows if _crosses(r, s)]
+        if on:
+            # Southwards the spine passes the lowest row in its own gap.
+            ends += [(s, on[0].lane_y, 0.0, -1.0), (s, on[-1].lane_y, 0.0, 1.0)]
+    for row, on_lane in zip(rows, lane_x, strict=True):
+        ends += [(min(on_lane), row.lane_y, -1.0, 0.0), (max(on_lane), row.lane_y, 1.0, 0.0)]
+    exits = []
+    for x, y, dx, dy in ends:
+        start = frame.ground(np.array((x, y)))
+        found = find_exit(paths.at(x, y), start, frame.direction(dx, dy), land, frontage)
+        if found:
+            exits.append(found)
+    return exits
 
 
 def _box(x0: float, y0: float, x1: float, y1: float) -> Points:

@@ -80,7 +80,7 @@ def build_streets(
     paved = {
         line
         for line, entry in enumerate(plan.lines)
-        if entry.kind == "avenue" or (entry.kind == "arterial" and rng.random() < 0.5)
+        if entry.kind == "avenue" or (entry.kind == "arterial" and rng.random() < 0.7)
     }
     for (line, kind, structure), members in chains.items():
         if line in paved and kind in ("avenue", "arterial") and not structure:

@@ -23,6 +23,9 @@ from geo.errors import GridcircleError
 
 Points = NDArray[np.float64]
 
+_UNMAPPED = 0.15
+"""Share of courtyards of which the map knows wall and gate but no path inside."""
+
 PARK_TITLES = {"park": ("公园", "Park"), "garden": ("游园", "Garden")}
 
 _FLATS = {
@@ -192,7 +195,8 @@ def _compound(
     if layout is None or len(layout.corners) < 3:
         return False
     name = names.compound(kind)
-    path_nodes, on_wall = build_paths(draft, town.streets, layout, kind, rng)
+    mapped = kind != "courtyard" or rng.random() >= _UNMAPPED
+    path_nodes, on_wall = build_paths(draft, town.streets, layout, kind, rng, mapped=mapped)
     tags = {
         "landuse": "residential",
         "residential": kind,
@@ -241,7 +245,12 @@ def _compound(
             layout.gates,
             range(first, len(town.buildings)),
             layout.cuts,
-            [layout.path_xy[i] for way, role in layout.paths if role == "spine" for i in way],
+            [
+                layout.path_xy[i]
+                for way, role in layout.paths
+                if role == "spine" and mapped
+                for i in way
+            ],
         )
     )
     return True
