@@ -68,8 +68,18 @@ def machine() -> dict[str, Any]:
         pass
     packages = {}
     for name in (
-        "gridcircle", "numpy", "numba", "scipy", "shapely", "geopandas", "networkx", "osmnx",
-        "pandana", "pyvalhalla", "osmium", "contourpy",
+        "gridcircle",
+        "numpy",
+        "numba",
+        "scipy",
+        "shapely",
+        "geopandas",
+        "networkx",
+        "osmnx",
+        "pandana",
+        "pyvalhalla",
+        "osmium",
+        "contourpy",
     ):
         try:
             packages[name] = version(name)

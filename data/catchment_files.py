@@ -139,11 +139,11 @@ def catchments_to_file(
     walk = snap_city(city, stations.lonlat, profile, waits=waits, max_snap_m=max_snap_m)
     warnings = [*stations.warnings, *city.warnings]
     on_network = walk.stations.edge >= 0
-    for i in np.flatnonzero(~on_network):
-        warnings.append(
-            f"Station {stations.ids[i]} is farther than {max_snap_m:g} m from every walkable "
-            "street, or shut in by barriers: it has no catchment."
-        )
+    warnings += [
+        f"Station {name} is farther than {max_snap_m:g} m from every walkable street, or shut in "
+        "by barriers: it has no catchment."
+        for name in stations.ids[~on_network]
+    ]
     rows = np.flatnonzero(on_network)
     made = _catchments(walk, city, rows, cutoffs, method, max_snap_m, with_lines=with_lines)
     notes = {

@@ -198,11 +198,11 @@ def read_station_files(path: Path, *, datum: str, kinds: Sequence[str]) -> Stati
 def _told(report: ImportReport) -> list[str]:
     """What a user must know of a reading: warnings, rejects and columns left out."""
     told = [f"{report.file}: {warning}" for warning in report.warnings]
-    for reject in report.rejected[:20]:
-        told.append(
-            f"{report.file} row {reject.row}: {reject.field} {reject.value!r} {reject.reason}. "
-            f"{reject.remedy}"
-        )
+    told += [
+        f"{report.file} row {reject.row}: {reject.field} {reject.value!r} {reject.reason}. "
+        f"{reject.remedy}"
+        for reject in report.rejected[:20]
+    ]
     if len(report.rejected) > 20:
         told.append(f"{report.file}: {len(report.rejected) - 20} more rows were rejected.")
     told += [

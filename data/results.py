@@ -123,7 +123,7 @@ def _write_table(draft: Path, frame: pd.DataFrame, notes: Mapping[str, str]) -> 
             table = pq.read_table(draft)
         else:
             table = pa.Table.from_pandas(frame, preserve_index=False)
-        metadata = {**(table.schema.metadata or {}), **{k: v for k, v in notes.items()}}
+        metadata = {**(table.schema.metadata or {}), **notes}
         pq.write_table(table.replace_schema_metadata(metadata), draft)
         return
     plain = pd.DataFrame(frame.drop(columns="geometry", errors="ignore"))

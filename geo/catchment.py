@@ -1,10 +1,11 @@
-"""Catchment: everything that walks to a station within a cutoff, as streets, homes and a polygon."""
+"""Catchment: what walks to a station within a cutoff, as streets, homes and a polygon."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import pairwise
 from os import cpu_count
 from typing import Literal
 
@@ -16,10 +17,10 @@ from numpy.typing import NDArray
 from shapely import MultiLineString, MultiPolygon, Polygon
 
 from geo.errors import SnapError
-from geo.field import FAR, Field, FieldIndex
+from geo.field import Field, FieldIndex
 from geo.impedance import Impedance
 from geo.network import WalkNetwork
-from geo.search import ReachedEdges, reach, reach_targets, reached_edges
+from geo.search import ReachedEdges, TargetIndex, reach, reach_targets, reached_edges
 from geo.separation import separate
 from geo.snapping import Barriers, SnappedPoints
 
@@ -85,10 +86,32 @@ class DemandPoints:
         self.snapped = snapped
         self.xy = xy
         self._tree = shapely.STRtree(shapely.points(xy))
+        self._priced: TargetIndex | None = None
+
+    def priced(self, network: WalkNetwork, impedance: Impedance) -> TargetIndex:
+        """Index of the points as targets of a search, kept as long as the impedance stays."""
+        priced = self._priced
+        if priced is None or priced.impedance is not impedance:
+            priced = self._priced = TargetIndex(network, impedance, self.snapped)
+        return priced
 
     def within(self, bounds: tuple[float, float, float, float]) -> NDArray[np.int64]:
         """Points within west, south, east, north (metres), rising."""
         return np.sort(self._tree.query(shapely.box(*bounds)))
+
+
+class Walls:
+    """Barriers indexed once for many catchments.
+
+    Parameters
+    ----------
+    barriers : Barriers, optional
+    """
+
+    def __init__(self, barriers: Barriers | None = None) -> None:
+        self.tree: shapely.STRtree | None = None
+        if barriers is not None and len(barriers.segments):
+            self.tree = shapely.STRtree(shapely.linestrings(barriers.segments.reshape(-1, 2, 2)))
 
 
 def catchments(
@@ -99,7 +122,7 @@ def catchments(
     cutoffs_s: Sequence[float],
     method: Method = "network",
     demand: DemandPoints | None = None,
-    barriers: Barriers | None = None,
+    barriers: Barriers | Walls | None = None,
     hole_m2: float = HOLE_M2,
     with_lines: bool = True,
 ) -> list[Catchment]:
@@ -124,7 +147,7 @@ def catchments(
         `LINE_BUFFER_M`.
     demand : DemandPoints, optional
         The polygon is made to agree with the routed time at each of them.
-    barriers : Barriers, optional
+    barriers : Barriers or Walls, optional
         The polygon keeps to its side of them.
     hole_m2 : float
         Smaller holes are filled, square metres.
@@ -158,11 +181,9 @@ def catchments(
     found = reach(network, impedance, stations, cutoff_s=longest_s + rim_s)
     pairs = None
     if demand is not None:
-        pairs = reach_targets(network, impedance, stations, demand.snapped, cutoff_s=longest_s)
-    walls = None
-    if barriers is not None and len(barriers.segments):
-        ends = barriers.segments.reshape(-1, 2, 2)
-        walls = shapely.STRtree(shapely.linestrings(ends))
+        targets = demand.priced(network, impedance)
+        pairs = reach_targets(network, impedance, stations, targets, cutoff_s=longest_s)
+    walls = (Walls(barriers) if isinstance(barriers, Barriers) else barriers or Walls()).tree
 
     def of_station(s: int) -> list[Catchment]:
         source = stations.row(s)
@@ -257,7 +278,7 @@ def _contour(field: Field | None, cutoff_mm: int, rim_mm: int) -> MultiPolygon:
     points, offsets = generator.filled(-np.inf, 0.5)
     polygons = []
     for vertices, cuts in zip(points, offsets, strict=True):
-        rings = [vertices[a:b] for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
+        rings = [vertices[a:b] for a, b in pairwise(cuts)]
         polygons.append(Polygon(rings[0], rings[1:]))
     area = shapely.multipolygons(polygons)
     return area if shapely.is_valid(area) else _polygons(shapely.make_valid(area))

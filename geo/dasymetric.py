@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 FLOOR_M2_PER_HOUSEHOLD = {"high_rise": 125.0, "multi_storey": 105.0, "bungalow": 120.0}
 """Gross floor area of one household by kind of building, square metres.
 
-From the 2020 census (urban households: 36.5 m² of dwelling a person at 2.62 persons) with 10 to 25 %
-for stairs and lifts. Our reading; a surveyed ledger always goes first.
+From the 2020 census (urban households: 36.5 m² of dwelling a person at 2.62 persons) with 10 to
+25 % for stairs and lifts. Our reading; a surveyed ledger always goes first.
 """
 PEOPLE_PER_HOUSEHOLD = 2.62
 """Seventh national census, 2020: average persons in a family household."""

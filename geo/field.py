@@ -184,7 +184,7 @@ _local = threading.local()
 
 
 def _scratch(n: int) -> NDArray[np.int32]:
-    """Labels of this thread, all `FAR` between uses, so that a window costs no O(nodes) clearing."""
+    """Labels of this thread, all `FAR` between uses: a window costs no O(nodes) clearing."""
     label = getattr(_local, "label", None)
     if label is None or len(label) < n:
         label = _local.label = np.full(n, FAR, np.int32)

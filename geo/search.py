@@ -96,22 +96,6 @@ def _pop(heap, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _seed(edge, offset, access, length, e1_cost, e2_cost):  # type: ignore[no-untyped-def]
-    """Cost between a point on an edge and its two ends; -1 where closed.
-
-    ``e1_cost`` is the cost of the whole edge on the way to or from the first node, ``e2_cost``
-    for the second.
-    """
-    to_first = np.int64(-1)
-    to_second = np.int64(-1)
-    if e1_cost >= 0:
-        to_first = access + (np.int64(e1_cost) * offset // length if length > 0 else 0)
-    if e2_cost >= 0:
-        to_second = access + (np.int64(e2_cost) * (length - offset) // length if length > 0 else 0)
-    return to_first, to_second
-
-
-@njit(cache=True)
 def _dijkstra(  # type: ignore[no-untyped-def]
     seed_a,
     cost_a,
@@ -728,11 +712,37 @@ def _pairs_all(  # type: ignore[no-untyped-def]
     return counts, targets, costs
 
 
+class TargetIndex:
+    """Targets priced and sorted by edge once, for many searches.
+
+    Without it every search pays for all targets, however few it reaches.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    impedance : Impedance
+    targets : SnappedPoints
+
+    Raises
+    ------
+    SnapError
+        If points or impedance belong to another version of the network.
+    """
+
+    def __init__(self, network: WalkNetwork, impedance: Impedance, targets: SnappedPoints) -> None:
+        _same_version(network, impedance, targets)
+        self.impedance = impedance
+        self.points = targets
+        _, self.to_first, _, self.to_second = _seeds(network, impedance, targets, inward=False)
+        self.by_edge = _by_edge(targets.edge, len(network.edge_length_mm))
+        self.first_node = np.ascontiguousarray(network.edge_nodes[:, 0])
+
+
 def reach_targets(
     network: WalkNetwork,
     impedance: Impedance,
     sources: SnappedPoints,
-    targets: SnappedPoints,
+    targets: SnappedPoints | TargetIndex,
     *,
     cutoff_s: float,
 ) -> OneToMany:
@@ -742,7 +752,9 @@ def reach_targets(
     ----------
     network : WalkNetwork
     impedance : Impedance
-    sources, targets : SnappedPoints
+    sources : SnappedPoints
+    targets : SnappedPoints or TargetIndex
+        An index of the same impedance saves the work that depends on all targets.
     cutoff_s : float
         Seconds, access legs of both ends included.
 
@@ -756,10 +768,15 @@ def reach_targets(
     SnapError
         If points or impedance belong to another version of the network.
     """
-    _same_version(network, impedance, sources, targets)
+    if not isinstance(targets, TargetIndex):
+        targets = TargetIndex(network, impedance, targets)
+    elif targets.impedance is not impedance:
+        raise SnapError(
+            "The targets were priced under another impedance.",
+            remedy="Index them anew under the present one.",
+        )
+    _same_version(network, impedance, sources, targets.points)
     a, a_cost, b, b_cost = _seeds(network, impedance, sources, inward=True)
-    _, to_first, _, to_second = _seeds(network, impedance, targets, inward=False)
-    by_edge = _by_edge(targets.edge, len(network.edge_length_mm))
     chunks = max(1, min(get_num_threads() * 4, len(sources)))
     counts, found, costs = _pairs_all(
         a,
@@ -775,12 +792,12 @@ def reach_targets(
         impedance.reverse_edge,
         impedance.reverse_cost_mm,
         impedance.node_wait_mm,
-        *by_edge,
-        to_first,
-        to_second,
-        targets.offset_mm,
-        targets.access_mm,
-        np.ascontiguousarray(network.edge_nodes[:, 0]),
+        *targets.by_edge,
+        targets.to_first,
+        targets.to_second,
+        targets.points.offset_mm,
+        targets.points.access_mm,
+        targets.first_node,
         network.edge_length_mm,
         impedance.forward_mm,
         impedance.backward_mm,

@@ -94,7 +94,7 @@ def import_layer_command(
     actor: ActorOption = "local",
     as_json: JsonOption = False,
 ) -> None:
-    """Import a vector file: GeoPackage, Shapefile (also GBK), GeoJSON, KML, …"""
+    """Import a vector file: GeoPackage, Shapefile (also GBK), GeoJSON, KML and others."""
     with errors_for_people(as_json=as_json):
         from data.importers.layers import import_layer
 

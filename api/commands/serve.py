@@ -91,7 +91,7 @@ def _free_port(host: str, wanted: int) -> int:
 
 
 def _announce(host: str, port: int) -> None:
-    shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host
+    shown = f"[{host}]" if ":" in host else "127.0.0.1" if host == "0.0.0.0" else host  # noqa: S104
     say("")
     say(f"  Gridcircle is running: http://{shown}:{port}/")
     say("  Ctrl-C stops it.")

@@ -1,4 +1,4 @@
-"""Coordinates of a file in WGS84: by the datum its owner names, with a warning where it looks like another."""
+"""Coordinates of a file in WGS84, by the datum its owner names; doubts are told."""
 
 from __future__ import annotations
 

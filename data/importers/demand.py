@@ -87,13 +87,16 @@ def read_demand(path: Path | str, *, datum: str = "wgs84") -> tuple[gpd.GeoDataF
                 cell = frame.at[row, column[field]]
                 try:
                     value = None if pd.isna(cell) else number(cell)
-                    if value is not None and value < 0:
-                        raise CellError("is negative", "Write 0 or more.")
                 except CellError as error:
                     good[at] = False
                     report.rejected.append(
                         Reject(row, column[field], masked(cell), str(error), error.remedy)
                     )
+            if value is not None and value < 0:
+                good[at] = False
+                report.rejected.append(
+                    Reject(row, column[field], value, "is negative", "Write 0 or more.")
+                )
             values.append(np.nan if value is None else value)
     table = gpd.GeoDataFrame({"id": ids, **counts}, geometry=points, crs="EPSG:4326")
     return table[good].reset_index(drop=True), report

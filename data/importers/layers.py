@@ -1,4 +1,4 @@
-"""Vector files into areas, compounds, buildings, stations, grids, gates, patrol points, premises."""
+"""Vector files into the layers: areas, compounds, buildings, stations, grids and points."""
 
 from __future__ import annotations
 

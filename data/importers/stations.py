@@ -1,4 +1,4 @@
-"""Stations from a ledger or a vector file: checked row by row, with hours and facilities in words."""
+"""Stations from a ledger or a vector file, checked row by row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading any vector file that GDAL knows, in WGS84, with Chinese attributes whatever their encoding."""
+"""Reading any vector file that GDAL knows, in WGS84, Chinese attributes in any encoding."""
 
 from __future__ import annotations
 
