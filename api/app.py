@@ -99,10 +99,12 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         compression=[Compression.br, Compression.gzip],
         compression_level=4,
         minimum_size=1000,
+        # Made for each question and large: on a loopback, packing costs more than sending.
+        exclude_path={r"/tiles/.*", r"/api/v1/catchments"},
         exclude_mediatype={MVT, "font/woff2", "image/png"},
     )
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Guard, hosts={*LOOPBACK_HOSTS, settings.host})
+    app.add_middleware(Guard, hosts={*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts})
     return app
 
 

@@ -10,7 +10,6 @@ from fastapi import Depends, Request
 
 from api.errors import NotReadyError
 from api.ogc import OgcService
-from api.tile_cache import TileCache
 from data.changes import ChangeWatch
 from data.circles import Circles
 from data.coverage_runs import CoverageRun
@@ -23,8 +22,8 @@ from geo.errors import GridcircleError
 LOCAL_ACTOR = "local"
 """Who writes, until there are accounts: somebody on this machine."""
 
-ANSWERS_KEPT = 256
-"""Catchments kept as they were sent."""
+KEPT_BYTES = 64 << 20
+"""Bytes of tiles, and as many of catchments, kept as they were sent."""
 
 RUNS_KEPT = 16
 """Coverage results kept in memory, beside those in the database."""
@@ -46,8 +45,8 @@ class Service:
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self.settings = settings
         self.watch = ChangeWatch()
-        self.tiles = TileCache()
-        self.answers: Memo[bytes] = Memo(ANSWERS_KEPT)
+        self.tiles: Memo[tuple[str, bytes]] = Memo(KEPT_BYTES, weigh=_tile_bytes)
+        self.answers: Memo[bytes] = Memo(KEPT_BYTES, weigh=len)
         self.runs: Memo[CoverageRun] = Memo(RUNS_KEPT)
         self.walks = Walks()
         self.ogc = OgcService(lambda: self.database.url, self._data_version)
@@ -93,6 +92,8 @@ class Service:
 
     def stop(self) -> None:
         """Close what was opened."""
+        if self._circles is not None:
+            self._circles.close()
         self.ogc.stop()
         if self._warming is not None:
             self._warming.join(timeout=30)
@@ -109,6 +110,11 @@ class Service:
     def _data_version(self) -> str:
         with self.database.connect() as connection:
             return self.watch.read(connection).everything
+
+
+def _tile_bytes(tile: tuple[str, bytes]) -> int:
+    # An empty tile costs its place in the book as well.
+    return len(tile[1]) + 200
 
 
 async def get_service(request: Request) -> Service:

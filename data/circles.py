@@ -7,7 +7,8 @@ snapped points, rasters) is kept as long as it stays right. All of it may be use
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -37,7 +38,8 @@ OPEN = ("open",)
 TRAVELS_KEPT = 6
 """Ways of walking whose impedance and raster stay in memory."""
 
-Progress = Callable[[str, float], None]
+WARM_S = 10.0
+"""How long circles are drawn ahead after a start, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +320,7 @@ class Circles:
         self._city: City | None = None
         self._keys: dict[str, Any] = {}
         self._failure = "The city is being loaded."
+        self._closing = threading.Event()
 
     def travel(
         self,
@@ -362,23 +365,33 @@ class Circles:
                     raise
             return self._city
 
-    def warm(self, progress: Progress | None = None) -> None:
-        """Load the city and what the first requests need; compiles the kernels."""
+    def warm(self, *, seconds: float = WARM_S) -> None:
+        """Load the city, compile the kernels, and draw the circles of open stations ahead.
+
+        Drawing fills the raster around stations, so that the first to ask does not wait for it.
+
+        Parameters
+        ----------
+        seconds : float
+            How long to draw at most.
+        """
         from data.catchments import Origin, draw_catchments
 
-        tell = progress or _silent
-        tell("Loading the city", 0.1)
-        city = self.city()
-        travel = self.travel()
-        tell("Joining buildings to the streets", 0.4)
+        city, travel = self.city(), self.travel()
+        began = time.monotonic()
         city.demand(travel)
-        snapped = city.snapped_stations(travel)
-        tell("Drawing the first circles", 0.7)
-        open_rows = city.stations.chosen()
-        for row in open_rows[snapped.edge[open_rows] >= 0][:1]:
-            origin = Origin.of_station(city, int(city.stations.ids[row]))
-            draw_catchments(city, origin, travel, minutes=self.settings.minutes)
-        tell("Ready", 1.0)
+        on_network = city.snapped_stations(travel).edge >= 0
+        for row in city.stations.chosen():
+            late = time.monotonic() - began > seconds
+            if late or self._closing.is_set() or self._city is not city:
+                break
+            if on_network[row]:
+                origin = Origin.of_station(city, int(city.stations.ids[row]))
+                draw_catchments(city, origin, travel, minutes=self.settings.minutes)
+
+    def close(self) -> None:
+        """End what is being done ahead."""
+        self._closing.set()
 
     def state(self) -> CityState:
         """Say what is in memory, without loading anything."""
@@ -455,10 +468,6 @@ def some_points(points: SnappedPoints, rows: NDArray[np.int64]) -> SnappedPoints
         points.state[rows],
         points.network_version,
     )
-
-
-def _silent(stage: str, share: float) -> None:
-    """Tell nobody."""
 
 
 def read_buildings(connection: Connection) -> Buildings:

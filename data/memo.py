@@ -16,11 +16,15 @@ class Memo(Generic[Value]):
     Parameters
     ----------
     size : int
-        How many to keep.
+        How much to keep.
+    weigh : callable, optional
+        How much one value counts; each counts 1 without it.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, *, weigh: Callable[[Value], int] | None = None) -> None:
         self._size = size
+        self._weigh = weigh or (lambda _: 1)
+        self._weight = 0
         self._lock = threading.Lock()
         self._kept: OrderedDict[Hashable, Value] = OrderedDict()
         self._making: dict[Hashable, threading.Lock] = {}
@@ -46,8 +50,10 @@ class Memo(Generic[Value]):
                     self._making.pop(key, None)
             with self._lock:
                 self._kept[key] = made
-                while len(self._kept) > self._size:
-                    self._kept.popitem(last=False)
+                self._weight += self._weigh(made)
+                while self._weight > self._size and len(self._kept) > 1:
+                    _, dropped = self._kept.popitem(last=False)
+                    self._weight -= self._weigh(dropped)
             return made
 
     def __len__(self) -> int:

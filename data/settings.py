@@ -81,6 +81,8 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """Address the service listens on; loopback only."""
     port: int = Field(default=8000, ge=1, le=65535)
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    """Names beside this machine's own that requests may ask by: of a proxy in front."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     language: Literal["zh", "en"] = "zh"
     """Language of pages when the request names none."""
@@ -155,6 +157,22 @@ class Settings(BaseSettings):
         if value not in SIGNAL_WAITS_S:
             raise ValueError(f"no signal wait is named {value!r}; use {', '.join(SIGNAL_WAITS_S)}")
         return value
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _hosts_text(cls, value: object) -> object:
+        return value.replace(",", " ").split() if isinstance(value, str) else value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for name in value:
+            if not name.strip() or set(name) & set("*/ @?#"):
+                raise ValueError(
+                    f"{name!r} is no host name; write names without scheme, path or *, "
+                    "for example grids.example.org"
+                )
+        return tuple(name.strip().strip("[]").lower() for name in value)
 
     @field_validator("minutes", mode="before")
     @classmethod

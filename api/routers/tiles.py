@@ -9,7 +9,7 @@ from fastapi import APIRouter, Request
 from sqlalchemy import Connection
 from starlette.responses import Response
 
-from api.responses import MVT, revalidated
+from api.responses import MVT, revalidated, strong_etag
 from api.service import Service, ServiceDependency
 from data.tiles import Tile, base_tile, coverage_tile, layer_tile
 
@@ -78,5 +78,10 @@ def _answer(
 ) -> Response:
     with service.database.connect() as connection:
         version = service.watch.read(connection).everything
-        etag, body = service.tiles.get((what, tile, version), lambda: make(connection))
+
+        def made() -> tuple[str, bytes]:
+            body = make(connection)
+            return strong_etag(body), body
+
+        etag, body = service.tiles.get((what, tile, version), made)
     return revalidated(request, body, media_type=MVT, cache_control=CACHE_CONTROL, etag=etag)

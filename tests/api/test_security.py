@@ -6,6 +6,7 @@ import socket
 
 import httpx
 import pytest
+from running import running
 
 from api.security import host_name, page_policy
 from data.errors import SettingsError
@@ -33,6 +34,17 @@ def test_a_host_header_gives_its_name(host, name):
 @pytest.mark.parametrize("host", ["localhost", "localhost:9999", "127.0.0.1", "[::1]:8000"])
 def test_names_of_this_machine_are_ours(client, host):
     assert client.get("/health", headers={"Host": host}).status_code == 200
+
+
+def test_a_name_of_a_proxy_in_front_can_be_allowed_but_not_every_name(town, tmp_path):
+    settings = Settings.load(
+        home=tmp_path, database_url=town.url, allowed_hosts="grids.example.org"
+    )
+    with running(settings, town) as address, httpx.Client(base_url=address) as client:
+        assert client.get("/health", headers={"Host": "grids.example.org"}).status_code == 200
+        assert client.get("/health", headers={"Host": "example.org"}).status_code == 400
+    with pytest.raises(SettingsError, match="host name"):
+        Settings.load(allowed_hosts="*")
 
 
 @pytest.mark.parametrize(
