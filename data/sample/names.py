@@ -106,6 +106,8 @@ class Names:
         for attempt in range(400):
             first = firsts[int(self.rng.integers(len(firsts)))]
             last = lasts[int(self.rng.integers(len(lasts)))]
+            if first[0].endswith(last[0][0]):
+                continue
             front: Name = ("", "")
             if attempt >= 12:
                 front = _PLACES[int(self.rng.integers(len(_PLACES)))]

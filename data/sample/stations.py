@@ -300,8 +300,8 @@ def _reds(
     order = [int(i) for i in np.argsort(remote, kind="stable") if int(i) in by_compound]
     wanted = town.plan.size.red_stations
 
-    # One for every 200 households at most, and never two in one place.
-    room = {i: min(len(by_compound[i]), 1 + int(homes[i] // 200)) for i in order}
+    # One for every 280 households at most, and never two in one place.
+    room = {i: min(len(by_compound[i]), 1 + int(homes[i] // 280)) for i in order}
     fewest = int(np.searchsorted(np.cumsum([room[i] for i in order]), wanted)) + 1
 
     def chosen(served: int) -> list[_Site]:
