@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Fetch the third-party assets of the pages again, in the versions that VENDORED.md names.
+set -euo pipefail
+cd "$(dirname "$0")"
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+for package in leaflet@1.9.3 protomaps-leaflet@5.1.0 @fontsource/noto-sans-sc@5.3.0; do
+    (cd "$work" && npm pack --silent "$package" >/dev/null)
+done
+for archive in "$work"/*.tgz; do tar xzf "$archive" -C "$work" --one-top-level="$(basename "$archive" .tgz)"; done
+mkdir -p vendor/leaflet/images vendor/protomaps-leaflet vendor/noto-sans-sc/files
+leaflet=$(echo "$work"/leaflet-1*/package) pm=$(echo "$work"/protomaps*/package) noto=$(echo "$work"/fontsource*/package)
+cp "$leaflet"/dist/leaflet.{js,css} "$leaflet"/LICENSE vendor/leaflet/
+cp "$leaflet"/dist/images/* vendor/leaflet/images/
+cp "$pm"/dist/protomaps-leaflet.js "$pm"/LICENSE vendor/protomaps-leaflet/
+cp "$noto"/LICENSE "$noto"/400.css vendor/noto-sans-sc/
+cp "$noto"/files/noto-sans-sc-*-400-normal.woff2 vendor/noto-sans-sc/files/
+# Only woff2, which every browser in use reads; no source maps, which are not here.
+sed -i 's#, url([^)]*\.woff) format(.woff.)##g' vendor/noto-sans-sc/400.css
+sed -i '/sourceMappingURL/d' vendor/leaflet/leaflet.js vendor/protomaps-leaflet/protomaps-leaflet.js
