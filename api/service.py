@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from typing import Annotated
 
 from fastapi import Depends, Request
 
 from api.errors import NotReadyError
 from api.ogc import OgcService
+from api.responses import dump
+from data.catchments import Method, Origin, draw_catchments
 from data.changes import ChangeWatch
-from data.circles import Circles
+from data.circles import Circles, City, Travel
 from data.coverage_runs import CoverageRun
 from data.database import Database, open_database
 from data.memo import Memo
@@ -25,6 +28,8 @@ LOCAL_ACTOR = "local"
 KEPT_BYTES = 64 << 20
 """Bytes of tiles, and as many of catchments, kept as they were sent."""
 
+WARM_S = 20.0
+"""How long after a start circles of open stations are drawn ahead, seconds."""
 RUNS_KEPT = 16
 """Coverage results kept in memory, beside those in the database."""
 
@@ -54,6 +59,7 @@ class Service:
         self._database = database
         self._circles: Circles | None = None
         self._warming: threading.Thread | None = None
+        self._closing = threading.Event()
 
     @property
     def database(self) -> Database:
@@ -92,17 +98,54 @@ class Service:
 
     def stop(self) -> None:
         """Close what was opened."""
-        if self._circles is not None:
-            self._circles.close()
+        self._closing.set()
         self.ogc.stop()
         if self._warming is not None:
             self._warming.join(timeout=30)
         if self._database is not None and self._given is None:
             self._database.close()
 
+    def draw(
+        self,
+        city: City,
+        origin: Origin,
+        travel: Travel,
+        *,
+        minutes: tuple[float, ...],
+        method: Method = "network",
+        lines: bool = False,
+    ) -> bytes:
+        """Draw catchments as the bytes of a FeatureCollection, or take those drawn lately."""
+
+        def drawn() -> bytes:
+            features = draw_catchments(
+                city, origin, travel, minutes=minutes, method=method, lines=lines
+            )
+            return dump(
+                {
+                    "type": "FeatureCollection",
+                    "numberMatched": len(features),
+                    "numberReturned": len(features),
+                    "links": [],
+                    "features": features,
+                }
+            )
+
+        key = (city.ground, origin.key, travel.key, minutes, method, lines)
+        return self.answers.get(key, drawn)
+
     def _warm(self) -> None:
+        """Load the city, then draw the circles of open stations until somebody could wait."""
         try:
-            self.circles.warm()
+            city, travel = self.circles.city(), self.circles.travel()
+            began = time.monotonic()
+            on_network = city.snapped_stations(travel).edge >= 0
+            for row in city.stations.chosen():
+                if self._closing.is_set() or time.monotonic() - began > WARM_S:
+                    break
+                if on_network[row]:
+                    origin = Origin.of_station(city, int(city.stations.ids[row]))
+                    self.draw(city, origin, travel, minutes=self.settings.minutes)
         except GridcircleError as error:
             # /ready tells; the next request tries again and gets the same reason.
             log.warning("The city is not loaded: %s %s", error, error.remedy)

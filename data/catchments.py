@@ -42,6 +42,11 @@ class Origin:
     station: dict[str, Any] | None = None
     row: int | None = None
 
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """What makes the answers about two origins the same."""
+        return self.lon, self.lat, *(self.station or {}).values()
+
     @classmethod
     def of_station(cls, city: City, station_id: int) -> Origin:
         """Take a station as origin, whatever its status.
@@ -170,7 +175,7 @@ def _feature(
         "bbox": shapely.bounds(polygon).tolist(),
         "geometry": orjson.Fragment(shapely.to_geojson(polygon)),
         "properties": {
-            "minutes": minutes,
+            "minutes": int(minutes) if float(minutes).is_integer() else minutes,
             "reached_m": round(one.reached_m, 1),
             **sums(city.buildings, rows),
             "false_inside": one.false_inside,

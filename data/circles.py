@@ -7,7 +7,6 @@ snapped points, rasters) is kept as long as it stays right. All of it may be use
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,9 +36,6 @@ OPEN = ("open",)
 
 TRAVELS_KEPT = 6
 """Ways of walking whose impedance and raster stay in memory."""
-
-WARM_S = 10.0
-"""How long circles are drawn ahead after a start, seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +222,8 @@ class City:
     ----------
     number : int
         Differs between any two states of this process.
+    ground : int
+        Stays while streets and buildings do: what a catchment rests on beside its station.
     versions : DataVersions
         What of the database it was made from.
     streets : Streets
@@ -236,6 +234,7 @@ class City:
     """
 
     number: int
+    ground: int
     versions: DataVersions
     streets: Streets
     buildings: Buildings
@@ -320,7 +319,6 @@ class Circles:
         self._city: City | None = None
         self._keys: dict[str, Any] = {}
         self._failure = "The city is being loaded."
-        self._closing = threading.Event()
 
     def travel(
         self,
@@ -364,34 +362,6 @@ class Circles:
                     self._city = None
                     raise
             return self._city
-
-    def warm(self, *, seconds: float = WARM_S) -> None:
-        """Load the city, compile the kernels, and draw the circles of open stations ahead.
-
-        Drawing fills the raster around stations, so that the first to ask does not wait for it.
-
-        Parameters
-        ----------
-        seconds : float
-            How long to draw at most.
-        """
-        from data.catchments import Origin, draw_catchments
-
-        city, travel = self.city(), self.travel()
-        began = time.monotonic()
-        city.demand(travel)
-        on_network = city.snapped_stations(travel).edge >= 0
-        for row in city.stations.chosen():
-            late = time.monotonic() - began > seconds
-            if late or self._closing.is_set() or self._city is not city:
-                break
-            if on_network[row]:
-                origin = Origin.of_station(city, int(city.stations.ids[row]))
-                draw_catchments(city, origin, travel, minutes=self.settings.minutes)
-
-    def close(self) -> None:
-        """End what is being done ahead."""
-        self._closing.set()
 
     def state(self) -> CityState:
         """Say what is in memory, without loading anything."""
@@ -445,9 +415,11 @@ class Circles:
             else:
                 stations = read_stations(connection)
         keep = old if same_streets else None
+        same_ground = keep is not None and buildings is keep.buildings
         self._keys = new_keys
         return City(
             (old.number if old is not None else 0) + 1,
+            (old.ground if old is not None else 0) + (not same_ground),
             versions,
             streets,
             buildings,

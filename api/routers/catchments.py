@@ -7,10 +7,10 @@ from typing import cast
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from api.responses import GeoJsonResponse, dump
+from api.responses import GeoJsonResponse
 from api.schemas import CatchmentRequest, FeatureCollection
 from api.service import ServiceDependency
-from data.catchments import Origin, draw_catchments
+from data.catchments import Origin
 
 router = APIRouter(prefix="/api/v1/catchments", tags=["catchments"])
 
@@ -36,31 +36,12 @@ def catchments(service: ServiceDependency, body: CatchmentRequest) -> Response:
     else:
         origin = Origin(cast("float", body.lon), cast("float", body.lat))
 
-    def draw() -> bytes:
-        features = draw_catchments(
-            city,
-            origin,
-            travel,
-            minutes=body.minutes,
-            method=body.method,
-            lines=body.lines,
-        )
-        return dump(
-            {
-                "type": "FeatureCollection",
-                "numberMatched": len(features),
-                "numberReturned": len(features),
-                "links": [],
-                "features": features,
-            }
-        )
-
-    key = (
-        city.number,
-        (origin.row, origin.lon, origin.lat),
-        travel.key,
-        tuple(body.minutes),
-        body.method,
-        body.lines,
+    drawn = service.draw(
+        city,
+        origin,
+        travel,
+        minutes=tuple(body.minutes),
+        method=body.method,
+        lines=body.lines,
     )
-    return GeoJsonResponse(service.answers.get(key, draw))
+    return GeoJsonResponse(drawn)
