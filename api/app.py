@@ -19,7 +19,17 @@ import maps
 from api import problems
 from api.ogc import MOUNTED_AT
 from api.responses import MVT
-from api.routers import catchments, city, coverage, health, history, layers, search, stations, tiles
+from api.routers import (
+    catchments,
+    city,
+    coverage,
+    health,
+    history,
+    layers,
+    search,
+    stations,
+    tiles,
+)
 from api.routers import problems as problem_kinds
 from api.schemas import PROBLEM_RESPONSES
 from api.security import CONTENT_POLICY, HEADERS, LOOPBACK_HOSTS, Guard, page_policy

@@ -1,0 +1,88 @@
+"""The pages for people: the city, service circles, coverage."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import HTMLResponse, Response
+
+from api.parameters import split_words
+from api.security import page_policy
+from api.service import ServiceDependency
+from data.city import read_city
+from data.models import STATION_KINDS
+from geo.standards import PROFILES, SIGNAL_WAITS_S
+from maps.catchment import catchment_page
+from maps.city import city_page
+from maps.coverage import coverage_page
+from maps.page import PageContext
+
+router = APIRouter(include_in_schema=False)
+
+DEFAULT_MINUTES = 15.0
+
+
+def page_context(
+    request: Request, service: ServiceDependency, lang: Literal["zh", "en"] = "zh"
+) -> PageContext:
+    """Read what every page says about the city."""
+    with service.database.connect() as connection:
+        found = read_city(connection)
+    settings = service.settings
+    return PageContext(
+        city_name=found.name,
+        is_sample=found.is_sample,
+        attribution=found.attribution,
+        bounds=found.bounds,
+        language=lang,
+        network_version=found.network["version"] if found.network else "",
+        counts=found.counts,
+        profile=settings.default_profile,
+        waits=settings.waits,
+        query={k: v for k, v in request.query_params.multi_items() if k != "lang"},
+    )
+
+
+Context = Annotated[PageContext, Depends(page_context)]
+
+
+@router.get("/")
+def city(context: Context) -> Response:
+    """Show the city."""
+    return _page(city_page(context))
+
+
+@router.get("/maps/catchment")
+def catchment(
+    context: Context, station: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None
+) -> Response:
+    """Show the circles of a station, or of any point."""
+    return _page(catchment_page(context, station=station))
+
+
+@router.get("/maps/coverage")
+def coverage(
+    context: Context,
+    kinds: Annotated[list[str], Query()] = [],  # noqa: B006
+    minutes: Annotated[float, Query(gt=0, le=120)] = DEFAULT_MINUTES,
+    profile: str | None = None,
+    waits: str | None = None,
+) -> Response:
+    """Show who reaches a station in how many minutes; unknown words are as if not given."""
+    return _page(
+        coverage_page(
+            context,
+            kinds=[kind for kind in split_words(kinds) if kind in STATION_KINDS],
+            minutes=minutes,
+            profile=profile if profile in PROFILES else context.profile,
+            waits=waits if waits in SIGNAL_WAITS_S else context.waits,
+        )
+    )
+
+
+def _page(html: str) -> Response:
+    return HTMLResponse(
+        html,
+        headers={"Content-Security-Policy": page_policy(html), "Cache-Control": "no-cache"},
+    )

@@ -1,0 +1,25 @@
+"""The words of the pages, Chinese first."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from pathlib import Path
+
+LANGUAGES = ("zh", "en")
+_FOLDER = Path(__file__).parent / "messages"
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def messages(language: str) -> dict[str, str]:
+    """Words of a language by key.
+
+    Raises
+    ------
+    KeyError
+        If the language is not one of `LANGUAGES`.
+    """
+    if language not in LANGUAGES:
+        raise KeyError(language)
+    words: dict[str, str] = json.loads((_FOLDER / f"{language}.json").read_text("utf-8"))
+    return words

@@ -1,0 +1,186 @@
+"""The base of every page: a Folium map with local assets, a bar, a panel and its language."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import folium
+import jinja2
+from branca.element import Element, MacroElement
+
+from geo.standards import DEFAULT_CUTOFFS_S, PROFILES, SIGNAL_WAITS_S
+from maps.messages import LANGUAGES, messages
+
+STATIC = Path(__file__).parent / "static"
+_TEMPLATES = Path(__file__).parent / "templates"
+
+
+@dataclass(frozen=True, slots=True)
+class PageContext:
+    """What every page says about the city and its data.
+
+    Attributes
+    ----------
+    city_name : str
+    is_sample : bool
+        Whether the city is made up; every page then says so.
+    attribution : str
+        Of the map data.
+    bounds : tuple of float or None
+        West, south, east, north, WGS84 degrees.
+    language : str
+        One of `maps.messages.LANGUAGES`.
+    network_version : str
+        Empty where there is no network.
+    counts : dict of str to int
+        Rows by layer, households and people.
+    profile, waits : str
+        What holds where nobody chooses otherwise, as in `geo.standards`.
+    query : dict of str to str
+        The query of the page without its language, for the link to the other language.
+    """
+
+    city_name: str
+    is_sample: bool
+    attribution: str
+    bounds: tuple[float, float, float, float] | None
+    language: str
+    network_version: str
+    counts: dict[str, int]
+    profile: str = "norm"
+    waits: str = "none"
+    query: dict[str, str] = field(default_factory=dict)
+
+
+@lru_cache(maxsize=64)
+def asset(name: str) -> str:
+    """Address of a file below ``static`` with the digest of its bytes, so that it may be kept.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file: a page never links what is not here.
+    """
+    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"
+
+
+def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
+    """Write a page with a map.
+
+    Parameters
+    ----------
+    context : PageContext
+    name : str
+        Of the page: its panel is ``templates/<name>.html``, its script
+        ``static/gridcircle/<name>.js``.
+    data : dict
+        What the script needs, as JSON.
+    """
+    words = messages(context.language)
+    west, south, east, north = context.bounds or (117.9, 36.2, 118.1, 36.4)
+    chart = folium.Map(
+        location=[(south + north) / 2, (west + east) / 2],
+        zoom_start=14,
+        tiles=None,
+        zoom_control=False,
+        min_zoom=8,
+        max_zoom=19,
+    )
+    chart._id = "city"  # the same page twice is the same bytes
+    # Folium's own list asks other hosts for jQuery, Bootstrap and icon fonts; none is used here.
+    chart.default_js = [
+        ("leaflet", asset("vendor/leaflet/leaflet.js")),
+        ("protomaps", asset("vendor/protomaps-leaflet/protomaps-leaflet.js")),
+        ("gridcircle_map", asset("gridcircle/map.js")),
+        (f"gridcircle_{name}", asset(f"gridcircle/{name}.js")),
+    ]
+    chart.default_css = [
+        ("leaflet_css", asset("vendor/leaflet/leaflet.css")),
+        ("noto_css", asset("vendor/noto-sans-sc/400.css")),
+        ("gridcircle_css", asset("gridcircle/gridcircle.css")),
+    ]
+    shared = {
+        "page": name,
+        "language": context.language,
+        "words": words,
+        "bounds": [[south, west], [north, east]],
+        "attribution": context.attribution,
+        "hasNetwork": bool(context.network_version),
+        "counts": context.counts,
+        "defaults": {"profile": context.profile, "waits": context.waits},
+        "profiles": [
+            {
+                "name": p.name,
+                "label": p.label_zh if context.language == "zh" else p.label_en,
+                "speed_mps": p.speed_mps,
+            }
+            for p in PROFILES.values()
+            if p.mode == "walk"
+        ],
+        "waits": dict(SIGNAL_WAITS_S),
+        "minutes": [seconds // 60 for seconds in DEFAULT_CUTOFFS_S],
+        **data,
+    }
+    other = next(language for language in LANGUAGES if language != context.language)
+    frame = (
+        _environment()
+        .get_template("frame.html")
+        .render(
+            context=context,
+            words=words,
+            page=name,
+            other=other,
+            other_address="?" + urlencode({**context.query, "lang": other}),
+            panel=f"{name}.html",
+            # No tag can end the script block early.
+            data=json.dumps(shared, ensure_ascii=False).replace("<", "\\u003c"),
+        )
+    )
+    figure = chart.get_root()
+    figure.title = f"{words[f'title_{name}']} · {context.city_name}"
+    figure.html.add_child(_Raw(frame))
+    chart.add_child(_Start())
+    return str(figure.render()).replace("<html>", f'<html lang="{_html_language(context)}">', 1)
+
+
+def _html_language(context: PageContext) -> str:
+    return "zh-CN" if context.language == "zh" else "en"
+
+
+class _Raw(Element):
+    """Markup that is finished: it is not a template again, whatever a name holds."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("")
+        self._text = text
+
+    def render(self, **_: Any) -> str:
+        """Give the markup as it is."""
+        return self._text
+
+
+class _Start(MacroElement):
+    """Hands the map to the page's script once Folium has made it."""
+
+    _template = jinja2.Template(
+        "{% macro script(this, kwargs) %}Gridcircle.start({{ this._parent.get_name() }});"
+        "{% endmacro %}"
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
