@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from data.city_files import CityFiles, Progress, read_city_files, read_station_files, snap_city
 from data.results import VECTOR_DRIVERS, check_ending, write_layers
-from geo.coverage import STATE_NAMES, Coverage
+from geo.coverage import STATE_NAMES, Coverage, State
 from geo.coverage import coverage as walk_coverage
 from geo.standards import profile_named, signal_wait_s
 
@@ -162,14 +162,14 @@ def coverage_to_file(
 def _frame(
     city: CityFiles, station_ids: NDArray[np.object_], found: Coverage, out: Path
 ) -> pd.DataFrame:
-    nearest = np.where(found.facility >= 0, found.facility, 0)
+    nearest = np.full(len(found.state), None, dtype=object)
+    reached = found.facility >= 0
+    nearest[reached] = station_ids[found.facility[reached]]
     frame = pd.DataFrame(
         {
             "demand_id": city.demand.ids,
             "seconds": found.seconds,
-            "station_id": np.where(found.facility >= 0, station_ids[nearest], None)
-            if len(station_ids)
-            else np.full(len(found.state), None, dtype=object),
+            "station_id": nearest,
             "state": np.asarray(STATE_NAMES, dtype=object)[found.state],
         }
     )
@@ -203,19 +203,24 @@ def summarise_areas(city: CityFiles, found: Coverage, notes: dict[str, str]) -> 
     for level, code, name, members in groups:
         state = found.state[members]
         households = demand.households[members]
+        covered_homes = float(np.nansum(households[state == State.COVERED]))
+        total = float(np.nansum(households))
+        covered, whole = (
+            (covered_homes, total)
+            if total
+            else (float((state == State.COVERED).sum()), float(len(members)))
+        )
         row: dict[str, object] = {
             "level": level,
             "code": code,
             "name": name,
             "demand": len(members),
-            "households": np.nansum(households),
-            "people": np.nansum(demand.people[members]),
+            "households": total,
+            "people": float(np.nansum(demand.people[members])),
         }
         for i, state_name in enumerate(STATE_NAMES):
             row[state_name] = int((state == i).sum())
             row[f"{state_name}_households"] = float(np.nansum(households[state == i]))
-        weight = row["households"] or row["demand"]
-        covered = row["covered_households"] if row["households"] else row["covered"]
-        row["covered_share"] = round(covered / weight, 6) if weight else np.nan
+        row["covered_share"] = round(covered / whole, 6) if whole else np.nan
         rows.append({**row, **notes})
     return pd.DataFrame(rows)

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from pathlib import Path
 
@@ -310,5 +311,5 @@ def test_a_real_extract_is_shown_like_the_sample_and_stops_cleanly(
     assert service.returncode == 0
     assert "Traceback" not in rest
     time.sleep(0.2)
-    with pytest.raises(OSError):
+    with pytest.raises(urllib.error.URLError):
         urllib.request.urlopen(f"{url}health", timeout=2)

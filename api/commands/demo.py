@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.commands.console import errors_for_people, say, stages
+from api.commands.console import Stages, errors_for_people, say, stages
 from api.commands.imports import describe_import, downloaded, report_import
 from api.commands.serve import HostOption, PortOption, run_service
 
@@ -56,15 +56,20 @@ def demo(
             raise SourceFileError("Give either an extract or a place, not both.")
         given = {"host": host, "port": port}
         settings = Settings.load(**{k: v for k, v in given.items() if v is not None})
-        which = f"sample-{size}"
         if place is not None:
-            which = f"place-{_digest(place)}"
+            which = f"place-{_digest(place.encode())}"
             extract = stack.enter_context(downloaded(place))
         elif extract is not None:
-            which = f"extract-{_digest(str(extract.resolve()))}"
-        settings = settings.model_copy(update={"home": settings.home / "demo" / which})
+            which = f"extract-{_digest(str(extract.resolve()).encode())}"
+        else:
+            which = f"sample-{size}"
+        folder = settings.home / "demo" / which
         with stages() as progress:
-            sources = _sources(extract, stations, place, size, settings.home / "files", progress)
+            sources = _sources(extract, stations, place, size, folder / "files", progress)
+            if sources.is_sample:
+                # Another version draws another town, which gets a database of its own.
+                folder = folder / _digest(sources.osm.read_bytes())
+            settings = settings.model_copy(update={"home": folder})
             with open_database(settings, progress=progress) as database:
                 reports = import_city(database, sources, actor="demo", progress=progress)
         for report in reports:
@@ -78,8 +83,8 @@ def demo(
             run_service(settings)
 
 
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:12]
 
 
 def _sources(
@@ -88,14 +93,14 @@ def _sources(
     place: str | None,
     size: str,
     folder: Path,
-    progress: object,
+    progress: Stages,
 ) -> CitySources:
     from data.city_import import CitySources
     from data.sample import write_sample
 
     if extract is not None:
         return CitySources(extract, stations=stations, name=place)
-    files = write_sample(folder, size=size, seed=SAMPLE_SEED, progress=progress)  # type: ignore[arg-type]
+    files = write_sample(folder, size=size, seed=SAMPLE_SEED, progress=progress)
     return CitySources(
         files.osm,
         areas=files.areas,

@@ -84,9 +84,9 @@ def read_demand(path: Path | str, *, datum: str = "wgs84") -> tuple[gpd.GeoDataF
         for field, values in counts.items():
             value = None
             if field in column:
-                cell = frame.at[row, column[field]]
+                cell: object = frame.at[row, column[field]]
                 try:
-                    value = None if pd.isna(cell) else number(cell)
+                    value = None if cell is None or cell != cell else number(cell)
                 except CellError as error:
                     good[at] = False
                     report.rejected.append(

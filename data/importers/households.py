@@ -161,7 +161,7 @@ def _buildings_of(
     for row in rows[rows["target"].isna()].itertuples():
         report.rejected.append(
             Reject(
-                row.row,
+                int(str(row.row)),
                 column.get("code", column.get("lon", "")),
                 row.code,
                 f"no building has this code, and none lies within {NEAR_M:g} m of its position",

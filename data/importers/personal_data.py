@@ -67,8 +67,8 @@ def _reason(name: str, cells: pd.Series) -> str | None:
     texts = texts[texts != ""]
     if not len(texts):
         return None
-    for pattern, reason in _BY_VALUE:
-        if texts.str.fullmatch(pattern).mean() >= SHARE:
+    for looks_like, reason in _BY_VALUE:
+        if texts.str.fullmatch(looks_like).mean() >= SHARE:
             return reason
     return None
 

@@ -78,9 +78,8 @@ def test_every_broken_rule_is_listed_with_value_and_remedy(town):
         facilities=("water", "watr"),
         status="opened",
     )
-    with town.transaction("test") as connection:
-        with pytest.raises(InvalidRowError) as caught:
-            create_station(connection, wrong)
+    with town.transaction("test") as connection, pytest.raises(InvalidRowError) as caught:
+        create_station(connection, wrong)
     faults = {fault.field: fault for fault in caught.value.faults}
     assert set(faults) == {
         "kind", "name", "lat", "opening_hours", "area_m2", "facilities", "status",
