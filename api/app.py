@@ -26,6 +26,7 @@ from api.routers import (
     health,
     history,
     layers,
+    pages,
     search,
     stations,
     tiles,
@@ -91,6 +92,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         search,
         tiles,
         health,
+        pages,
         problem_kinds,
     ):
         app.include_router(part.router)
