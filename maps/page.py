@@ -98,8 +98,6 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
     chart.default_js = [
         ("leaflet", asset("vendor/leaflet/leaflet.js")),
         ("protomaps", asset("vendor/protomaps-leaflet/protomaps-leaflet.js")),
-        ("gridcircle_map", asset("gridcircle/map.js")),
-        (f"gridcircle_{name}", asset(f"gridcircle/{name}.js")),
     ]
     chart.default_css = [
         ("leaflet_css", asset("vendor/leaflet/leaflet.css")),
@@ -139,12 +137,15 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
             other=other,
             other_address="?" + urlencode({**context.query, "lang": other}),
             panel=f"{name}.html",
+            scripts=[asset(f"gridcircle/{script}.js") for script in ("base", "map", name)],
             # No tag can end the script block early.
             data=json.dumps(shared, ensure_ascii=False).replace("<", "\\u003c"),
         )
     )
     figure = chart.get_root()
     figure.title = f"{words[f'title_{name}']} · {context.city_name}"
+    # Browsers ask for an icon unless a page says that it has none.
+    figure.header.add_child(Element('<link rel="icon" href="data:,">'))
     figure.html.add_child(_Raw(frame))
     chart.add_child(_Start())
     return str(figure.render()).replace("<html>", f'<html lang="{_html_language(context)}">', 1)

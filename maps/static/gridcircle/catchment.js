@@ -1,89 +1,176 @@
-// The catchment page: circles of a station, or of any point that is clicked.
+/* The catchment page: circles of a station, or of any point one clicks or drags the pin to. */
 "use strict";
-Gridcircle.pages.catchment = async (map) => {
-  const { data, t, el, number, request } = Gridcircle;
-  Gridcircle.baseMap(map);
-  const result = document.getElementById("gc-result");
-  if (!data.hasNetwork) {
-    result.replaceChildren(el("p", { class: "gc-card" }, t("empty_network")));
-    return;
-  }
-  const profile = document.getElementById("gc-profile");
-  const waits = document.getElementById("gc-waits");
-  const straight = document.getElementById("gc-straight");
-  const select = document.getElementById("gc-station");
-  Gridcircle.options(profile, Gridcircle.profileItems(), "norm");
-  Gridcircle.options(waits, Gridcircle.waitItems(), "none");
-  const FILL = ["#0b5e6b", "#5aa9a2"];
-  const shown = L.layerGroup().addTo(map);
-  const circles = L.layerGroup().addTo(map);
-  const pin = L.marker([0, 0], { draggable: true, keyboard: true, title: t("what_if"), icon: L.divIcon({ className: "", html: '<div class="gc-pin"></div>', iconSize: [22, 22], iconAnchor: [11, 25] }) });
 
-  const stations = await Gridcircle.allStations();
-  Gridcircle.options(select, [["", t("any_point")], ...stations.map((s) => [s.id, `${s.properties.name} · ${t(`short_${s.properties.kind}`)}`])], data.station ?? "");
-  for (const s of stations) {
-    const [lon, lat] = s.geometry.coordinates;
-    L.circleMarker([lat, lon], { ...Gridcircle.stationMark(s.properties.kind), radius: 5, bubblingMouseEvents: false })
-      .on("click", () => { select.value = s.id; ask({ station_id: s.id }, { fit: true }); })
-      .addTo(map);
-  }
+Gridcircle.begin = function (map) {
+  const { byId, word, element, number, page } = Gridcircle;
+  const COLORS = ["#0b5394", "#5b9bd5", "#a8c9e8"];
+  const drawn = L.layerGroup().addTo(map);
+  const straight = L.layerGroup().addTo(map);
+  const others = L.layerGroup().addTo(map);
+  let pin = null;
+  let stations = [];
+  let asking = null;
+  let origin = null; // { station_id } or { lon, lat }
+  let last = null;
 
-  let present = null;
-  let asked;
-  async function ask(where, { fit = false } = {}) {
-    present = where;
-    asked?.abort();
-    asked = new AbortController();
-    let answer;
-    try {
-      answer = await request("/api/v1/catchments", {
-        method: "POST",
-        signal: asked.signal,
-        body: { ...where, minutes: data.minutes, profile: profile.value, waits: waits.value, lines: true },
-      });
-    } catch (error) {
-      if (error.name !== "AbortError") { shown.clearLayers(); circles.clearLayers(); result.replaceChildren(); }
+  const travel = Gridcircle.travelControls(page.defaults, () => draw());
+
+  function placePin([lon, lat]) {
+    if (pin) {
+      pin.setLatLng([lat, lon]);
       return;
     }
-    const station = stations.find((s) => s.id === where.station_id);
-    const [lon, lat] = station ? station.geometry.coordinates : [where.lon, where.lat];
-    pin.setLatLng([lat, lon]).addTo(map);
-    shown.clearLayers();
-    circles.clearLayers();
-    const areas = answer.features.filter((f) => f.geometry && f.geometry.type.includes("Polygon")).sort((a, b) => b.properties.minutes - a.properties.minutes);
-    const lines = answer.features.filter((f) => f.geometry && f.geometry.type.includes("Line"));
-    const colour = (minutes) => FILL[Math.max(data.minutes.indexOf(minutes), 0)] ?? FILL[1];
-    for (const f of areas) {
-      L.geoJSON(f, { interactive: false, style: { color: colour(f.properties.minutes), weight: 2, fillColor: colour(f.properties.minutes), fillOpacity: 0.2 } }).addTo(shown);
-    }
-    const widest = lines.sort((a, b) => b.properties.minutes - a.properties.minutes);
-    for (const f of widest) L.geoJSON(f, { interactive: false, style: { color: colour(f.properties.minutes), weight: 2.2, opacity: 0.75 } }).addTo(shown);
-    const speed = areas[0].properties.speed_mps;
-    if (straight.checked) {
-      for (const minutes of data.minutes) L.circle([lat, lon], { radius: minutes * 60 * speed, interactive: false, color: "#6b3fa0", weight: 1.5, dashArray: "6 5", fill: false }).addTo(circles);
-    }
-    const columns = areas.slice().reverse();
-    const row = (name, cell) => el("tr", {}, el("td", {}, name), ...columns.map((f) => el("td", {}, cell(f.properties))));
-    result.replaceChildren(
-      el("h2", {}, station ? `${t("circle_of")} ${station.properties.name}` : t("what_if")),
-      el("table", {},
-        el("thead", {}, el("tr", {}, el("th"), ...columns.map((f) => el("th", { scope: "col" }, el("span", { class: "gc-key", style: `display:inline-block;margin-right:6px;background:${colour(f.properties.minutes)}` }), `${f.properties.minutes} ${t("minutes")}`)))),
-        el("tbody", {},
-          row(t("households"), (p) => number.format(p.households)),
-          row(t("people"), (p) => number.format(p.people)),
-          row(t("buildings"), (p) => number.format(p.buildings)),
-          row(t("reached"), (p) => `${number.format(Math.round(p.reached_m / 100) / 10)} km`))),
-      el("p", { class: "gc-hint" }, Gridcircle.speedNote(areas[0].properties)),
-      straight.checked ? el("p", { class: "gc-hint" }, t("straight_note")) : null,
-    );
-    document.documentElement.dataset.asked = String(Number(document.documentElement.dataset.asked ?? 0) + 1);
-    if (fit) map.fitBounds(L.geoJSON(areas[0]).getBounds(), { padding: [24, 24] });
+    pin = L.marker([lat, lon], {
+      draggable: true,
+      autoPan: true,
+      zIndexOffset: 1000,
+      title: word("drag_pin"),
+      alt: word("drag_pin"),
+      icon: L.divIcon({ className: "gc-origin", html: element("span"), iconSize: [44, 44] }),
+    }).addTo(map);
+    pin.on("dragend", () => {
+      const at = pin.getLatLng();
+      whatIf(at);
+    });
   }
-  const point = (latlng) => { select.value = ""; ask({ lon: Number(latlng.lng.toFixed(7)), lat: Number(latlng.lat.toFixed(7)) }); };
-  map.on("click", (event) => point(event.latlng));
-  pin.on("dragend", () => point(pin.getLatLng()));
-  select.addEventListener("change", () => { if (select.value) ask({ station_id: Number(select.value) }, { fit: true }); });
-  for (const control of [profile, waits, straight]) control.addEventListener("change", () => { if (present) ask(present); });
-  if (data.station != null) await ask({ station_id: data.station }, { fit: true });
-  else if (stations.length) { select.value = stations[0].id; await ask({ station_id: stations[0].id }, { fit: true }); }
+
+  function whatIf(at) {
+    byId("gc-station").value = "";
+    history.replaceState(null, "", `?lang=${page.language}`);
+    origin = { lon: at.lng, lat: at.lat };
+    draw();
+  }
+
+  function chooseStation(id, { fit = false } = {}) {
+    byId("gc-station").value = String(id);
+    history.replaceState(null, "", `?station=${id}&lang=${page.language}`);
+    origin = { station_id: id };
+    draw({ fit });
+  }
+
+  async function draw({ fit = false } = {}) {
+    if (!origin) return;
+    asking?.abort();
+    asking = new AbortController();
+    const { signal } = asking;
+    if (origin.station_id === undefined) placePin([origin.lon, origin.lat]);
+    const told = await Gridcircle.guarded(() =>
+      Gridcircle.ask("/api/v1/catchments", {
+        body: { ...origin, ...travel(), minutes: page.minutes, lines: true },
+        signal,
+      }),
+    );
+    if (signal.aborted) return;
+    drawn.clearLayers();
+    straight.clearLayers();
+    last = null;
+    byId("gc-result").replaceChildren();
+    if (!told) return;
+    last = told.features;
+    show(told.features, fit);
+  }
+
+  function show(features, fit) {
+    const widest = [...features].sort((a, b) => b.properties.minutes - a.properties.minutes);
+    placePin(widest[0].properties.point);
+    widest.forEach((feature, place) => {
+      const color = COLORS[widest.length - 1 - place] || COLORS[2];
+      L.geoJSON(feature, {
+        interactive: false,
+        style: {
+          color, weight: 2.5, fillColor: color, fillOpacity: place === 0 ? 0.16 : 0.2,
+          dashArray: place === 0 ? "7 5" : null,
+        },
+      }).addTo(drawn);
+    });
+    // Reached streets, the nearer ones last so that they lie on top.
+    widest.forEach((feature, place) => {
+      if (!feature.lines) return;
+      const color = COLORS[widest.length - 1 - place] || COLORS[2];
+      L.geoJSON(feature.lines, { interactive: false, style: { color, weight: place ? 1.5 : 1.2, opacity: place ? 0.75 : 0.8 } })
+        .addTo(drawn);
+    });
+    drawStraight();
+    table([...features].sort((a, b) => a.properties.minutes - b.properties.minutes));
+    if (fit) Gridcircle.show(map, L.geoJSON(widest[0]).getBounds());
+  }
+
+  function drawStraight() {
+    straight.clearLayers();
+    if (!byId("gc-straight").checked || !last) return;
+    for (const { properties } of last) {
+      const [lon, lat] = properties.point;
+      const speed = properties.speed_mps;
+      L.circle([lat, lon], {
+        radius: properties.minutes * 60 * speed,
+        interactive: false, fill: false, color: "#7a4a00", weight: 1.8, dashArray: "2 6",
+      }).addTo(straight);
+    }
+  }
+
+  function table(features) {
+    const first = features[0].properties;
+    const rows = [
+      ["households", (p) => number(p.households)],
+      ["people", (p) => number(p.people)],
+      ["buildings", (p) => number(p.buildings)],
+      ["reached", (p) => `${number(p.reached_m / 1000, 1)} ${word("km")}`],
+    ];
+    const name = first.station ? first.station.name : word("what_if");
+    byId("gc-result").replaceChildren(
+      element("h2", {}, name),
+      element(
+        "table",
+        { class: "gc-table" },
+        element(
+          "thead", {},
+          element("tr", {}, element("th", { scope: "col" }, word("within")),
+            ...features.map(({ properties }, place) =>
+              element("th", { scope: "col", class: "gc-number" },
+                Gridcircle.swatch({ background: COLORS[place] || COLORS[2] }),
+                ` ${number(properties.minutes)} ${word("minutes")}`),
+            )),
+        ),
+        element(
+          "tbody", {},
+          ...rows.map(([key, value]) =>
+            element("tr", {}, element("th", { scope: "row" }, word(key)),
+              ...features.map(({ properties }) => element("td", { class: "gc-number" }, value(properties))))),
+        ),
+      ),
+      element("p", { class: "gc-note" }, Gridcircle.speedText(first), word("counts_note")),
+      byId("gc-straight").checked ? element("p", { class: "gc-note" }, word("straight_note")) : "",
+    );
+  }
+
+  byId("gc-straight").addEventListener("change", () => {
+    drawStraight();
+    if (last) table([...last].sort((a, b) => a.properties.minutes - b.properties.minutes));
+  });
+  byId("gc-station").addEventListener("change", (event) => {
+    if (event.target.value) chooseStation(Number(event.target.value), { fit: true });
+  });
+  map.on("click", (event) => whatIf(event.latlng));
+  if (page.hasNetwork && page.station !== null) {
+    origin = { station_id: page.station };
+    draw({ fit: true });
+  }
+
+  Gridcircle.guarded(async () => {
+    stations = await Gridcircle.readStations();
+    const chosen = origin?.station_id ?? "";
+    const groups = {};
+    for (const feature of stations) (groups[feature.properties.kind] ||= []).push(feature);
+    byId("gc-station").append(
+      ...Object.entries(groups).map(([kind, features]) =>
+        element("optgroup", { label: word(kind) },
+          ...features.map((f) =>
+            element("option", { value: f.id, selected: f.id === chosen }, f.properties.name)))),
+    );
+    for (const feature of stations) {
+      others.addLayer(
+        Gridcircle.stationMarker(feature, { small: true, onclick: (f) => chooseStation(f.id) }),
+      );
+    }
+  });
 };

@@ -1,118 +1,179 @@
-// The city page: layers, legend, search, station cards.
+/* The city page: layers, stations, search. */
 "use strict";
-Gridcircle.pages.city = async (map) => {
-  const { t, el, number, request, P, vector, KINDS, KIND_COLOUR, key } = Gridcircle;
-  Gridcircle.baseMap(map);
-  const card = document.getElementById("gc-card");
 
-  const outline = (layer, colour, width, dash) => vector(`/tiles/layers/${layer}/{z}/{x}/{y}.mvt`, {
-    paint: [{ dataLayer: layer, symbolizer: new P.LineSymbolizer({ color: colour, width, ...(dash ? { dash, dashColor: colour, dashWidth: width } : {}) }) }],
-    label: layer === "grids" ? [{ dataLayer: "grids", minzoom: 16, symbolizer: new P.PolygonLabelSymbolizer({ labelProps: ["name"], fill: "#8a4b00", stroke: "#fff", width: 3, font: "12px sans-serif" }) }] : [],
-  });
+Gridcircle.begin = function (map) {
+  const { byId, word, element, symbol, check, legendRow, swatch } = Gridcircle;
+  const KINDS = ["service_centre", "red_station", "rider_station"];
   const groups = Object.fromEntries(KINDS.map((kind) => [kind, L.layerGroup().addTo(map)]));
-  const overlays = [
-    ...KINDS.map((kind) => ({ name: t(kind), layer: groups[kind], on: true })),
-    { name: t("layer_areas"), layer: outline("areas", "#7a64a8", 1.8, [6, 4]), on: true },
-    { name: t("layer_grids"), layer: outline("grids", "#c77700", 1.2), on: false },
-  ];
-  const checks = document.getElementById("gc-layers");
-  for (const { name, layer, on } of overlays) {
-    if (on) layer.addTo(map);
-    checks.append(el("label", {}, el("input", { type: "checkbox", checked: on, onchange: (event) => (event.target.checked ? layer.addTo(map) : layer.remove()) }), name));
+  const found = L.layerGroup().addTo(map);
+  const card = byId("gc-card");
+  let stations = [];
+
+  function closeCard() {
+    card.hidden = true;
+    card.replaceChildren();
+    found.clearLayers();
   }
-  document.getElementById("gc-legend").append(
-    ...KINDS.map((kind) => key(KIND_COLOUR[kind], "dot", t(`short_${kind}`))),
-    key("#7a64a8", "line", t("layer_areas")),
-    key("#c77700", "line", t("layer_grids")),
-    key("#ece7dc", "", t("compounds")),
-    key("#d9d2c4", "", t("layer_buildings")),
+
+  function openStation(feature) {
+    card.replaceChildren(...Gridcircle.stationCard(feature, { onclose: closeCard }));
+    card.hidden = false;
+    byId("gc-panel").querySelector(".gc-content").scrollTop = 0;
+    if (byId("gc-panel").dataset.state === "low") byId("gc-panel").dataset.state = "half";
+    const [lon, lat] = feature.geometry.coordinates;
+    found.clearLayers();
+    L.circleMarker([lat, lon], { radius: 18, color: "#12263f", weight: 2, fill: false }).addTo(found);
+  }
+
+  // Outlines of areas and grids come as tiles too; they are drawn over the base map.
+  map.createPane("outlines").style.zIndex = 350;
+  const outline = (layer, rules) =>
+    protomapsL.leafletLayer({
+      url: `/tiles/layers/${layer}/{z}/{x}/{y}.mvt`,
+      maxDataZoom: 16,
+      paintRules: rules,
+      labelRules: [],
+      attribution: "",
+      pane: "outlines",
+    });
+  const line = (color, width, dash) =>
+    new protomapsL.LineSymbolizer({
+      color, width,
+      ...(dash ? { dash, dashColor: color, dashWidth: width } : {}),
+    });
+  const level = (name) => (zoom, feature) => feature.props.level === name;
+  const outlines = {
+    layer_areas: outline("areas", [
+      { dataLayer: "areas", filter: level("community"), symbolizer: line("#7d6a8c", 1.4, [6, 4]) },
+      { dataLayer: "areas", filter: level("street"), symbolizer: line("#5b4a6c", 2.2) },
+      { dataLayer: "areas", filter: level("district"), symbolizer: line("#3d3050", 2.4) },
+    ]),
+    layer_grids: outline("grids", [{ dataLayer: "grids", symbolizer: line("#3f7f7a", 1.1, [3, 3]) }]),
+  };
+
+  const layers = byId("gc-layers");
+  for (const kind of KINDS) {
+    layers.append(
+      check(word(kind), true, (on) => (on ? groups[kind].addTo(map) : groups[kind].remove()), symbol(kind)),
+    );
+  }
+  for (const [name, layer] of Object.entries(outlines)) {
+    const on = name === "layer_areas";
+    if (on) layer.addTo(map);
+    const color = name === "layer_areas" ? "#5b4a6c" : "#3f7f7a";
+    layers.append(
+      check(word(name), on, (chosen) => (chosen ? layer.addTo(map) : layer.remove()),
+        swatch({ borderTop: `3px ${name === "layer_areas" ? "solid" : "dashed"} ${color}`, height: "0" })),
+    );
+  }
+  byId("gc-legend").append(
+    legendRow(swatch({ background: "#b9d4e3" }), word("legend_water")),
+    legendRow(swatch({ background: "#d9e6cd" }), word("legend_green")),
+    legendRow(swatch({ background: "#ffedb8", border: "1px solid #c8b07a" }), word("legend_roads")),
+    legendRow(swatch({ background: "#efeae0", border: "1px solid #ddd3c2" }), word("legend_compounds")),
+    legendRow(swatch({ background: "#e1dacd", border: "1px solid #cbc1af" }), word("legend_buildings")),
+    legendRow(symbol("red_station", "planned", 16), word("legend_planned")),
   );
 
-  const show = (feature) => {
-    const p = feature.properties;
-    const rows = [
-      [t("status"), t(`status_${p.status}`)],
-      [t("hours"), p.opening_hours || t("hours_unknown")],
-      [t("address"), p.address],
-      [t("area"), p.area_m2 == null ? null : `${number.format(p.area_m2)} ${t("m2")}`],
-      [t("community"), p.community ?? (p.outside_areas ? t("outside") : null)],
-    ].filter(([, value]) => value);
-    card.replaceChildren(
-      el("button", { class: "gc-close", type: "button", "aria-label": t("close"), onclick: () => { card.hidden = true; } }, "×"),
-      el("h3", {}, p.name),
-      el("p", {}, t(p.kind)),
-      el("ul", { class: "gc-chips", "aria-label": t("facilities") }, ...(p.facilities ?? []).map((name) => el("li", {}, t(`f_${name}`)))),
-      el("dl", {}, ...rows.flatMap(([name, value]) => [el("dt", {}, name), el("dd", {}, value)])),
-      el("p", {}, el("a", { class: "gc-button", href: `/maps/catchment?station=${feature.id}&lang=${Gridcircle.data.language}` }, t("to_circle"))),
-    );
-    card.hidden = false;
-    card.scrollIntoView({ block: "nearest" });
-  };
+  Gridcircle.guarded(async () => {
+    stations = await Gridcircle.readStations();
+    if (!stations.length && Gridcircle.page.hasNetwork) {
+      Gridcircle.showProblem({ title: word("empty_stations") });
+    }
+    for (const feature of stations) {
+      groups[feature.properties.kind]?.addLayer(
+        Gridcircle.stationMarker(feature, { onclick: openStation, small: stations.length > 400 }),
+      );
+    }
+  });
 
-  const stations = await Gridcircle.allStations();
-  const byId = new Map();
-  for (const feature of stations) {
+  // Search as one types; the list is a listbox that the keyboard walks through.
+  const input = byId("gc-search");
+  const list = byId("gc-found");
+  let asking = null;
+  let timer = 0;
+  let active = -1;
+
+  function closeList() {
+    list.hidden = true;
+    input.setAttribute("aria-expanded", "false");
+    input.removeAttribute("aria-activedescendant");
+    active = -1;
+  }
+
+  function choose(feature) {
+    closeList();
+    const about = feature.properties;
+    input.value = about.name || about.code;
+    const [west, south, east, north] = feature.bbox;
     const [lon, lat] = feature.geometry.coordinates;
-    const mark = L.circleMarker([lat, lon], { ...Gridcircle.stationMark(feature.properties.kind), bubblingMouseEvents: false })
-      .bindTooltip(document.createTextNode(feature.properties.name).textContent.replace(/[<>&]/g, (c) => ({ "<": "&lt;", ">": "&gt;", "&": "&amp;" })[c]))
-      .on("click", () => show(feature));
-    (groups[feature.properties.kind] ?? map).addLayer(mark);
-    byId.set(feature.id, { feature, mark });
-  }
-  if (!stations.length) {
-    card.replaceChildren(el("p", {}, t("empty_stations")));
-    card.hidden = false;
-  }
-
-  const input = document.getElementById("gc-search");
-  const list = document.getElementById("gc-found");
-  let found = [];
-  let at = -1;
-  let asked;
-  const close = () => { list.hidden = true; input.setAttribute("aria-expanded", "false"); at = -1; };
-  const go = (hit) => {
-    close();
-    input.value = hit.properties.name;
-    const [west, south, east, north] = hit.bbox ?? [...hit.geometry.coordinates, ...hit.geometry.coordinates];
-    if (west === east && south === north) map.setView([south, west], 17);
-    else map.fitBounds([[south, west], [north, east]], { maxZoom: 17, padding: [20, 20] });
-    const station = hit.properties.layer === "stations" ? byId.get(hit.properties.id ?? hit.id) : null;
-    if (station) show(station.feature);
-  };
-  const mark = () => list.querySelectorAll("li").forEach((item, i) => item.setAttribute("aria-selected", String(i === at)));
-  input.addEventListener("input", async () => {
-    const query = input.value.trim();
-    asked?.abort();
-    if (!query) return close();
-    asked = new AbortController();
-    try {
-      const answer = await request(`/api/v1/search?q=${encodeURIComponent(query)}&limit=12`, { signal: asked.signal });
-      found = answer.features ?? answer.results ?? [];
-    } catch (error) {
+    Gridcircle.show(map, [[south, west], [north, east]]);
+    const station = about.layer === "stations" && stations.find((s) => s.id === about.id);
+    if (station) {
+      openStation(station);
       return;
     }
-    const label = { stations: "k_station", compounds: "k_compound", areas: "k_area", buildings: "k_building", grids: "k_grid" };
+    closeCard();
+    L.circleMarker([lat, lon], { radius: 14, color: "#12263f", weight: 3, fillOpacity: 0.15 }).addTo(found);
+  }
+
+  const KIND_OF_LAYER = {
+    stations: "k_station", areas: "k_area", compounds: "k_compound", grids: "k_grid", buildings: "k_building",
+  };
+
+  function fillList(features) {
     list.replaceChildren(
-      ...(found.length
-        ? found.map((hit, i) => el("li", { role: "option", id: `gc-hit-${i}`, onclick: () => go(hit) }, hit.properties.name, el("small", {}, t(label[hit.properties.layer] ?? "k_other"))))
-        : [el("li", {}, t("search_none"))]),
+      ...features.map((feature, place) =>
+        element(
+          "li",
+          { role: "option", id: `gc-found-${place}`, onmousedown: (e) => (e.preventDefault(), choose(feature)) },
+          element("b", {}, feature.properties.name || feature.properties.code || ""),
+          element(
+            "small", {},
+            [word(KIND_OF_LAYER[feature.properties.layer] || "k_other"),
+              // The layer of a street stands where others name what they lie in.
+              feature.properties.layer === "base_features" ? "" : feature.properties.beside]
+              .filter(Boolean).join(" · "),
+          ),
+        ),
+      ),
     );
+    if (!features.length) list.append(element("li", { class: "gc-none" }, word("search_none")));
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
-    at = found.length ? 0 : -1;
-    mark();
+    active = -1;
+    list.onkeyboard = (place) => choose(features[place]);
+    list.count = features.length;
+  }
+
+  input.addEventListener("input", () => {
+    clearTimeout(timer);
+    asking?.abort();
+    const text = input.value.trim().slice(0, 100);
+    if (!text) return closeList();
+    timer = setTimeout(() => {
+      asking = new AbortController();
+      Gridcircle.guarded(async () => {
+        const told = await Gridcircle.ask(`/api/v1/search?limit=8&q=${encodeURIComponent(text)}`, {
+          signal: asking.signal, quiet: true,
+        });
+        fillList(told.features);
+      });
+    }, 150);
   });
   input.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") return close();
-    if (!found.length || list.hidden) return;
-    if (event.key === "ArrowDown" || event.key === "ArrowUp") {
-      at = (at + (event.key === "ArrowDown" ? 1 : found.length - 1)) % found.length;
-      input.setAttribute("aria-activedescendant", `gc-hit-${at}`);
-      mark();
+    if (event.key === "Escape") return closeList();
+    if (list.hidden || !list.count) return undefined;
+    if (event.key === "Enter") {
       event.preventDefault();
-    } else if (event.key === "Enter" && at >= 0) {
-      go(found[at]);
-      event.preventDefault();
+      return list.onkeyboard(Math.max(active, 0));
     }
+    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return undefined;
+    event.preventDefault();
+    active = (active + (event.key === "ArrowDown" ? 1 : -1) + list.count) % list.count;
+    [...list.children].forEach((row, place) => row.setAttribute("aria-selected", String(place === active)));
+    input.setAttribute("aria-activedescendant", `gc-found-${active}`);
+    return undefined;
   });
+  input.addEventListener("blur", () => setTimeout(closeList, 150));
 };

@@ -1,185 +1,283 @@
-// What every page shares: the base map from our own tiles, words, requests, small DOM helpers.
+/* What all pages share: data of the page, requests, stations, controls, the panel. */
 "use strict";
-const Gridcircle = (() => {
-  const data = JSON.parse(document.getElementById("gc-data")?.textContent ?? "{}");
-  const t = (key, values = {}) =>
-    (data.words[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
-  const number = new Intl.NumberFormat(data.language === "zh" ? "zh-CN" : "en");
-  const percent = (share) => (share == null ? "–" : `${(100 * share).toFixed(1)} %`);
 
-  // Text goes in as text, never as markup: names come from files and people.
-  const el = (tag, attributes = {}, ...children) => {
-    const node = document.createElement(tag);
-    for (const [name, value] of Object.entries(attributes)) {
-      if (name.startsWith("on")) node.addEventListener(name.slice(2), value);
-      else if (value === true) node.setAttribute(name, "");
-      else if (value !== false && value != null) node.setAttribute(name, value);
-    }
-    node.append(...children.filter((child) => child != null));
-    return node;
-  };
-
-  const KINDS = ["service_centre", "red_station", "rider_station"];
-  const KIND_COLOUR = { service_centre: "#0b5e6b", red_station: "#b3261e", rider_station: "#c77700" };
-
-  const loading = document.getElementById("gc-loading");
-  const problem = document.getElementById("gc-problem");
+window.Gridcircle = (function () {
+  let page = null; // the page's JSON
+  let words = {};
   let waiting = 0;
-  async function request(path, { method = "GET", body, signal } = {}) {
-    waiting += 1;
-    const late = setTimeout(() => { loading.hidden = false; }, 300);
+
+  const byId = (id) => document.getElementById(id);
+  const word = (key, values = {}) =>
+    (words[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
+
+  /** Make an element. Text comes in as text nodes only: no name can become markup. */
+  function element(tag, attributes = {}, ...children) {
+    const made = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === undefined || value === null || value === false) continue;
+      if (name.startsWith("on")) made.addEventListener(name.slice(2), value);
+      else if (name === "style") Object.assign(made.style, value);
+      else made.setAttribute(name, value === true ? "" : value);
+    }
+    made.append(...children.filter((child) => child !== null && child !== undefined));
+    return made;
+  }
+
+  const locale = () => (page.language === "zh" ? "zh-CN" : "en");
+  const number = (value, decimals = 0) =>
+    value === null || value === undefined
+      ? "–"
+      : new Intl.NumberFormat(locale(), { maximumFractionDigits: decimals }).format(value);
+  const percent = (share) =>
+    share === null || share === undefined
+      ? "–"
+      : new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(share);
+  const minutes = (value) => (value === null || value === undefined ? "–" : `${number(value, 1)} ${word("min")}`);
+
+  /** Show what went wrong and what to do, as the service says it; nothing hides it. */
+  function showProblem(problem) {
+    const box = byId("gc-problem");
+    box.replaceChildren();
+    box.hidden = !problem;
+    if (!problem) return;
+    box.append(element("strong", {}, problem.title || word("failed")));
+    for (const text of [problem.detail, problem.remedy]) {
+      if (text) box.append(element("span", {}, text));
+    }
+  }
+
+  function showWaiting(change) {
+    waiting += change;
+    byId("gc-loading").hidden = waiting === 0;
+  }
+
+  /** Ask the service for JSON; a problem document becomes an error that holds it. */
+  async function ask(path, { body, signal, quiet = false } = {}) {
+    if (!quiet) showWaiting(+1);
     try {
       const answer = await fetch(path, {
-        method,
-        signal,
-        headers: body ? { "Content-Type": "application/json", "Accept-Language": data.language } : {},
+        method: body ? "POST" : "GET",
+        headers: body ? { "Content-Type": "application/json" } : {},
         body: body ? JSON.stringify(body) : undefined,
+        signal,
       });
-      const content = await answer.json();
-      if (!answer.ok) {
-        const faults = (content.errors ?? []).map((e) => e.detail ?? e.reason ?? "").join(" ");
-        throw new Error([content.detail ?? content.title, content.remedy, faults].filter(Boolean).join(" "));
-      }
-      problem.hidden = true;
-      return content;
-    } catch (error) {
-      if (error.name !== "AbortError") {
-        problem.textContent = `${t("failed")}: ${error.message}`;
-        problem.hidden = false;
-      }
-      throw error;
+      const told = await answer.json().catch(() => ({}));
+      if (!answer.ok) throw Object.assign(new Error(told.detail), { problem: told });
+      return told;
     } finally {
-      clearTimeout(late);
-      waiting -= 1;
-      if (waiting === 0) loading.hidden = true;
+      if (!quiet) showWaiting(-1);
     }
   }
 
-  const P = protomapsL;
-  const font = (size, weight = 400) =>
-    `${weight} ${size}px -apple-system, "PingFang SC", "Microsoft YaHei", "Noto Sans SC", "WenQuanYi Micro Hei", sans-serif`;
-  const ROADS = [
-    // kind, casing, fill, width at zoom 12, 15, 18
-    [["path", "steps", "footway", "track", "cycleway", "bridleway", "pedestrian"], null, "#b9a98c", 0.3, 0.8, 2.5],
-    [["service", "living_street"], "#d4d0c6", "#ffffff", 0.4, 1.6, 7],
-    [["residential", "unclassified", "road"], "#cbc6ba", "#ffffff", 0.8, 3.2, 12],
-    [["tertiary"], "#c3bba8", "#fffdf4", 1.4, 5, 16],
-    [["secondary"], "#c4b184", "#fdf3cf", 2, 6.5, 20],
-    [["primary", "trunk", "motorway"], "#c59f62", "#fbdf9f", 2.6, 8, 24],
-  ];
-  const grow = (a, b, c, extra = 0) => (z) => {
-    const [low, high, from, to] = z < 15 ? [a, b, 12, 15] : [b, c, 15, 18];
-    const at = Math.min(Math.max((z - from) / (to - from), 0), 1);
-    return low * (high / low) ** at + extra;
+  /** Run a task; its failure is shown, a task given up for a newer one is not. */
+  async function guarded(task) {
+    try {
+      showProblem(null);
+      return await task();
+    } catch (error) {
+      if (error.name === "AbortError") return undefined;
+      showProblem(error.problem || { title: word("failed"), detail: String(error.message || "") });
+      return undefined;
+    }
+  }
+
+  // Shape and colour both tell the kind.
+  const SHAPES = {
+    service_centre: ["M4 4h16v16H4z", "#1d4f7c"],
+    red_station: ["M12 3a9 9 0 1 1 0 18a9 9 0 1 1 0-18z", "#b5302b"],
+    rider_station: ["M12 2.5L22 20H2z", "#a45f00"],
   };
-  const isRoad = (kinds) => (_z, f) => kinds.includes(f.props.kind);
+  const SVG = "http://www.w3.org/2000/svg";
 
-  function paintRules({ buildings = true } = {}) {
-    const rules = [
-      { dataLayer: "green", symbolizer: new P.PolygonSymbolizer({ fill: (z, f) => ({ farmland: "#eeeedd", wood: "#cfe0c3", pitch: "#c9e3d0" })[f.props.kind] ?? "#d8e8c8" }) },
-      { dataLayer: "compounds", symbolizer: new P.PolygonSymbolizer({ fill: "#ece7dc", stroke: "#c9c0ae", width: 0.6 }) },
-      { dataLayer: "water", symbolizer: new P.PolygonSymbolizer({ fill: "#b5d5e5" }), filter: (_z, f) => f.geomType === 3 },
-      { dataLayer: "water", symbolizer: new P.LineSymbolizer({ color: "#9cc5da", width: grow(1, 3, 10) }), filter: (_z, f) => f.geomType === 2 },
-    ];
-    if (buildings) {
-      rules.push({ dataLayer: "buildings", symbolizer: new P.PolygonSymbolizer({ fill: "#d9d2c4", stroke: "#b8ae9b", width: 0.5 }) });
-    }
-    for (const [kinds, casing, , a, b, c] of ROADS) {
-      if (casing) rules.push({ dataLayer: "roads", filter: isRoad(kinds), symbolizer: new P.LineSymbolizer({ color: casing, width: grow(a, b, c, 1.4) }) });
-    }
-    for (const [kinds, casing, fill, a, b, c] of ROADS) {
-      rules.push({
-        dataLayer: "roads",
-        filter: isRoad(kinds),
-        minzoom: casing ? undefined : 15,
-        symbolizer: new P.LineSymbolizer(casing ? { color: fill, width: grow(a, b, c) } : { color: fill, width: grow(a, b, c), dash: [3, 2], dashColor: fill, dashWidth: grow(a, b, c) }),
-      });
-    }
-    rules.push(
-      { dataLayer: "rail", symbolizer: new P.LineSymbolizer({ color: "#8b8b93", width: grow(1, 2.2, 4) }) },
-      { dataLayer: "rail", symbolizer: new P.LineSymbolizer({ color: "#ffffff", width: 0.01, dash: [7, 7], dashColor: "#ffffff", dashWidth: grow(0.5, 1.2, 2.4) }) },
-      { dataLayer: "barriers", minzoom: 16, symbolizer: new P.LineSymbolizer({ color: "#a49a86", width: 1 }) },
-    );
-    return rules;
+  function symbol(kind, status = "open", size = 20) {
+    const [path, color] = SHAPES[kind] || SHAPES.red_station;
+    const svg = document.createElementNS(SVG, "svg");
+    svg.setAttribute("viewBox", "0 0 24 24");
+    svg.setAttribute("width", size);
+    svg.setAttribute("height", size);
+    svg.setAttribute("aria-hidden", "true");
+    const shape = document.createElementNS(SVG, "path");
+    shape.setAttribute("d", path);
+    shape.setAttribute("fill", status === "open" ? color : "#ffffff");
+    shape.setAttribute("stroke", status === "open" ? "#ffffff" : color);
+    shape.setAttribute("stroke-width", status === "open" ? "2" : "3");
+    if (status === "closed") shape.setAttribute("stroke-dasharray", "4 3");
+    svg.append(shape);
+    return svg;
   }
 
-  function labelRules() {
-    const halo = { stroke: "#fbfaf6", width: 3 };
-    return [
-      { dataLayer: "labels", filter: (_z, f) => ["city", "town", "village", "suburb"].includes(f.props.kind), maxzoom: 13, symbolizer: new P.CenteredTextSymbolizer({ labelProps: ["name"], fill: "#2c363b", ...halo, font: font(16, 600) }) },
-      { dataLayer: "areas", minzoom: 12, maxzoom: 15, symbolizer: new P.PolygonLabelSymbolizer({ labelProps: ["name"], fill: "#6a5a8c", ...halo, font: font(14, 600) }) },
-      { dataLayer: "roads", minzoom: 14, filter: (_z, f) => !!f.props.name, symbolizer: new P.LineLabelSymbolizer({ labelProps: ["name"], fill: "#5c5342", ...halo, font: font(12), repeatDistance: 400 }) },
-      { dataLayer: "labels", minzoom: 14, symbolizer: new P.CenteredTextSymbolizer({ labelProps: ["name"], fill: (_z, f) => ({ park: "#3d6b35", water: "#2e6a88" })[f?.props.kind] ?? "#5b4a3a", ...halo, font: font(12) }) },
-      { dataLayer: "compounds", minzoom: 15, symbolizer: new P.PolygonLabelSymbolizer({ labelProps: ["name"], fill: "#57503f", ...halo, font: font(12) }) },
-      { dataLayer: "buildings", minzoom: 18, filter: (_z, f) => !!f.props.name, symbolizer: new P.PolygonLabelSymbolizer({ labelProps: ["name"], fill: "#6b6353", ...halo, font: font(11) }) },
-    ];
-  }
-
-  function vector(url, { paint, label = [], maxDataZoom = 16, ...options }) {
-    return P.leafletLayer({ url, paintRules: paint, labelRules: label, maxDataZoom, attribution: "", noWrap: true, ...options });
-  }
-
-  function baseMap(map, options) {
-    map.createPane("labels").style.zIndex = 450;
-    map.getPane("labels").style.pointerEvents = "none";
-    const url = "/tiles/base/{z}/{x}/{y}.mvt";
-    const ground = vector(url, { paint: paintRules(options), backgroundColor: "#f6f3ec" }).addTo(map);
-    const names = vector(url, { paint: [], label: labelRules(), pane: "labels" }).addTo(map);
-    map.attributionControl.setPrefix(false);
-    map.attributionControl.addAttribution(data.attribution);
-    L.control.zoom({ position: "topright" }).addTo(map);
-    L.control.scale({ imperial: false, position: "bottomright" }).addTo(map);
-    map.fitBounds(data.bounds, { padding: [16, 16] });
-    return { ground, names };
-  }
-
-  const stationMark = (kind, chosen = false) => ({
-    radius: chosen ? 9 : 7,
-    color: "#ffffff",
-    weight: 2,
-    fillColor: KIND_COLOUR[kind] ?? "#51616a",
-    fillOpacity: 1,
-  });
-  async function allStations(query = "") {
+  /** All stations as GeoJSON features. */
+  async function readStations() {
     const found = [];
-    for (let path = `/api/v1/layers/stations?limit=1000${query}`; path;) {
-      const page = await request(path);
-      found.push(...page.features);
-      const next = page.links.find((link) => link.rel === "next");
-      path = next ? new URL(next.href).pathname + new URL(next.href).search : null;
+    for (let offset = 0; ; offset += 10000) {
+      const part = await ask(`/api/v1/layers/stations?limit=10000&offset=${offset}`, { quiet: true });
+      found.push(...part.features);
+      if (found.length >= part.numberMatched || part.features.length === 0) return found;
     }
-    return found;
   }
 
-  const key = (colour, shape, text) => el("li", {}, el("span", { class: `gc-key ${shape}`, style: shape === "line" ? `border-color:${colour}` : `background:${colour}` }), text);
-  const options = (select, items, chosen) =>
-    select.replaceChildren(...items.map(([value, text]) => el("option", { value, selected: String(value) === String(chosen) }, text)));
-  const waitItems = () => Object.keys(data.waits).map((name) => [name, t(`waits_${name}`)]);
-  const profileItems = () => data.profiles.map((p) => [p.name, p.label]);
-  const speedNote = (p) => t("speed_note", { speed: p.speed_mps, waits: t(`waits_${p.waits}`) });
-
-  const pages = {};
-  function start(map) {
-    const panel = document.getElementById("gc-panel");
-    const handle = panel.querySelector(".gc-handle");
-    handle.addEventListener("click", () => {
-      const next = panel.classList.contains("gc-high") ? "gc-low" : panel.classList.contains("gc-low") ? "" : "gc-high";
-      panel.classList.remove("gc-high", "gc-low");
-      if (next) panel.classList.add(next);
-      handle.setAttribute("aria-expanded", String(next !== "gc-low"));
+  function stationMarker(feature, { onclick, small = false } = {}) {
+    const [lon, lat] = feature.geometry.coordinates;
+    const { kind, status, name } = feature.properties;
+    const marker = L.marker([lat, lon], {
+      icon: L.divIcon({
+        className: `gc-pin gc-pin-${kind}`,
+        html: symbol(kind, status, small ? 14 : 20),
+        iconSize: small ? [24, 24] : [32, 32],
+      }),
+      alt: name,
+      title: name,
+      riseOnHover: true,
     });
-    for (const link of document.querySelectorAll(".gc-language")) {
-      link.addEventListener("click", () => {
-        const query = new URLSearchParams(location.search);
-        query.set("lang", data.language === "zh" ? "en" : "zh");
-        link.href = `?${query}`;
-      });
-    }
-    window.gridcircleMap = map;
-    pages[data.page](map).then(
-      () => { document.documentElement.dataset.ready = "true"; },
-      (error) => { document.documentElement.dataset.ready = "failed"; console.warn(error.message); },
+    if (onclick) marker.on("click", () => onclick(feature));
+    return marker;
+  }
+
+  function term(name, ...value) {
+    return [element("dt", {}, name), element("dd", {}, ...value)];
+  }
+
+  /** What is known of a station, as a card. */
+  function stationCard(feature, { onclose, link = true } = {}) {
+    const about = feature.properties;
+    const facilities = (about.facilities || []).map((name) =>
+      element("li", {}, word(`f_${name}`)),
+    );
+    return [
+      element(
+        "header",
+        {},
+        symbol(about.kind, about.status, 22),
+        element("h2", {}, about.name),
+        onclose
+          ? element("button", { type: "button", class: "gc-close", "aria-label": word("close"), onclick: onclose }, "×")
+          : null,
+      ),
+      element(
+        "p",
+        { class: "gc-tags" },
+        element("span", {}, word(about.kind)),
+        element("span", { class: `gc-status-${about.status}` }, word(`status_${about.status}`)),
+        about.outside_areas ? element("span", {}, word("outside")) : null,
+      ),
+      element(
+        "dl",
+        {},
+        ...term(word("hours"), about.opening_hours || word("hours_unknown")),
+        ...(about.address ? term(word("address"), about.address) : []),
+        ...(about.community ? term(word("community"), about.community) : []),
+        ...(about.area_m2 ? term(word("area"), `${number(about.area_m2)} ${word("m2")}`) : []),
+      ),
+      facilities.length
+        ? element("ul", { class: "gc-facilities", "aria-label": word("facilities") }, ...facilities)
+        : null,
+      link
+        ? element(
+            "a",
+            { class: "gc-button", href: `/maps/catchment?station=${feature.id}&lang=${page.language}` },
+            word("to_circle"),
+          )
+        : null,
+    ].filter(Boolean);
+  }
+
+  function options(select, choices, chosen) {
+    select.replaceChildren(
+      ...choices.map(([value, label]) =>
+        element("option", { value, selected: String(value) === String(chosen) }, label),
+      ),
     );
   }
-  return { data, t, number, percent, el, request, vector, baseMap, P, KINDS, KIND_COLOUR, stationMark, allStations, key, options, waitItems, profileItems, speedNote, pages, start };
+
+  function travelControls(chosen, onchange) {
+    options(byId("gc-profile"), page.profiles.map((p) => [p.name, p.label]), chosen.profile);
+    options(byId("gc-waits"), Object.keys(page.waits).map((w) => [w, word(`waits_${w}`)]), chosen.waits);
+    for (const id of ["gc-profile", "gc-waits"]) byId(id).addEventListener("change", onchange);
+    return () => ({ profile: byId("gc-profile").value, waits: byId("gc-waits").value });
+  }
+
+  function speedText(travel) {
+    const profile = page.profiles.find((p) => p.name === travel.profile);
+    const speed = travel.speed_mps ?? profile?.speed_mps;
+    return word("speed_note", { speed: number(speed, 2), waits: word(`waits_${travel.waits}`) });
+  }
+
+  function check(label, checked, onchange, mark) {
+    const box = element("input", { type: "checkbox", checked });
+    box.addEventListener("change", () => onchange(box.checked));
+    return element("label", { class: "gc-check" }, box, mark || null, element("span", {}, label));
+  }
+
+  const swatch = (style) => element("i", { class: "gc-swatch", style });
+  const legendRow = (mark, label) => element("li", {}, mark, element("span", {}, label));
+
+  const isNarrow = () => window.matchMedia("(max-width: 760px)").matches;
+
+  /** Fit the map to a box, clear of the panel. */
+  function show(map, bounds, { maxZoom = 17 } = {}) {
+    const sheet = isNarrow() ? byId("gc-panel").offsetHeight : 0;
+    map.fitBounds(bounds, {
+      maxZoom,
+      paddingTopLeft: [24, 24],
+      paddingBottomRight: [24, 24 + sheet],
+      animate: false,
+    });
+  }
+
+  function sheet(map) {
+    const panel = byId("gc-panel");
+    const handle = panel.querySelector(".gc-handle");
+    const set = (state) => {
+      panel.dataset.state = state;
+      handle.setAttribute("aria-expanded", String(state !== "low"));
+    };
+    set("half");
+    handle.addEventListener("click", () => {
+      set({ low: "half", half: "full", full: "low" }[panel.dataset.state]);
+      setTimeout(() => map.invalidateSize(), 250);
+    });
+    let from = null;
+    handle.addEventListener("pointerdown", (event) => {
+      from = event.clientY;
+      handle.setPointerCapture(event.pointerId);
+    });
+    handle.addEventListener("pointerup", (event) => {
+      const moved = from === null ? 0 : event.clientY - from;
+      from = null;
+      if (Math.abs(moved) < 24) return;
+      const order = ["low", "half", "full"];
+      const next = order.indexOf(panel.dataset.state) + (moved < 0 ? 1 : -1);
+      set(order[Math.max(0, Math.min(2, next))]);
+      handle.addEventListener("click", (click) => click.stopImmediatePropagation(), { once: true, capture: true });
+    });
+  }
+
+  const api = {
+    get page() {
+      return page;
+    },
+    byId, word, element, number, percent, minutes, ask, guarded, showProblem, symbol, readStations,
+    stationMarker, stationCard, options, travelControls, speedText, check, swatch, legendRow, show,
+    isNarrow, begin: null,
+    /** Called with the map when Folium has made it. */
+    start(map) {
+      page = JSON.parse(byId("gc-data").textContent);
+      words = page.words;
+      map.attributionControl.setPrefix(false);
+      if (page.attribution) map.attributionControl.addAttribution(
+        // Leaflet takes markup here: the text is escaped by the browser itself.
+        element("span", {}, page.attribution).innerHTML,
+      );
+      L.control.zoom({ position: "topright" }).addTo(map);
+      L.control.scale({ imperial: false, position: "bottomright", maxWidth: 140 }).addTo(map);
+      GridcircleBase.layer({ quiet: page.page !== "city" }).addTo(map);
+      byId("gc-speed").textContent = (page.profiles.find((p) => p.name === page.defaults.profile) || {}).label || "";
+      sheet(map);
+      show(map, page.bounds);
+      if (!page.hasNetwork) showProblem({ title: word("empty_network") });
+      window.addEventListener("resize", () => map.invalidateSize());
+      api.begin(map);
+    },
+  };
+  return api;
 })();
