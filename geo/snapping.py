@@ -140,14 +140,17 @@ class Snapper:
         self._edges = (*table, *_grid(table[0], table[1], CELL_M))
         a = np.ascontiguousarray(walls.segments[:, :2])
         b = np.ascontiguousarray(walls.segments[:, 2:])
-        gates = np.ascontiguousarray(walls.gates)
+        # From west to east, so that the few gates near a point are found by bisection.
+        number = np.argsort(walls.gates[:, 0], kind="stable").astype(np.int32)
+        gates = np.ascontiguousarray(walls.gates[number])
         none = np.zeros((0, 2))
         nothing = np.zeros(0)
         free = (none, none, *_grid(none, none, CELL_M), none)
+        nobody = np.zeros(0, np.int32)
         edge, offset, access, at, _, _ = _snap_all(
-            gates, *self._edges, self._limit_m, *free, np.zeros(0, np.int32), nothing, nothing, none
+            gates, *self._edges, self._limit_m, *free, nobody, nobody, nothing, nothing, none
         )
-        self._walls = (a, b, *_grid(a, b, CELL_M), gates, edge, offset, access, at)
+        self._walls = (a, b, *_grid(a, b, CELL_M), gates, number, edge, offset, access, at)
 
     def snap(self, xy: NDArray[np.float64]) -> SnappedPoints:
         """Join points to edges; see `snap`."""
@@ -277,6 +280,19 @@ def _foot(px, py, ax, ay, bx, by):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _first_east(gates, x):  # type: ignore[no-untyped-def]
+    """First of the gates, sorted from west to east, that is not west of x."""
+    low, high = 0, len(gates)
+    while low < high:
+        middle = (low + high) // 2
+        if gates[middle, 0] < x:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True)
 def _crosses(px, py, qx, qy, wall_a, wall_b, x0, y0, cell, columns, rows, indptr, content, gates):  # type: ignore[no-untyped-def]
     """Whether the leg p-q properly crosses a wall away from every gate."""
     if columns == 0:
@@ -299,7 +315,9 @@ def _crosses(px, py, qx, qy, wall_a, wall_b, x0, y0, cell, columns, rows, indptr
                     t = d3 / (d3 - d4)
                     x, y = px + t * (qx - px), py + t * (qy - py)
                     open_here = False
-                    for g in range(len(gates)):
+                    for g in range(_first_east(gates, x - OPENING_M), len(gates)):
+                        if gates[g, 0] > x + OPENING_M:
+                            break
                         if np.hypot(gates[g, 0] - x, gates[g, 1] - y) <= OPENING_M:
                             open_here = True
                             break
@@ -333,6 +351,7 @@ def _snap_all(  # type: ignore[no-untyped-def]
     windptr,
     wcontent,
     gates,
+    gate_number,
     gate_edge,
     gate_offset,
     gate_access,
@@ -434,16 +453,29 @@ def _snap_all(  # type: ignore[no-untyped-def]
             at[i, 0], at[i, 1] = best_x, best_y
             state[i] = 0
             continue
-        best = GATE_REACH_M + limit
-        for g in range(len(gates)):
-            leg = np.hypot(gates[g, 0] - px, gates[g, 1] - py)
-            if gate_edge[g] < 0 or leg > GATE_REACH_M or leg + gate_access[g] >= best:
-                continue
-            if _crosses(
+        # Gates by length of the way through them (ties: the lower number), until one is open.
+        west = _first_east(gates, px - GATE_REACH_M)
+        tried, tried_number = -1.0, -1
+        while True:
+            best, best_number, best_gate = GATE_REACH_M + limit, -1, -1
+            for g in range(west, len(gates)):
+                if gates[g, 0] > px + GATE_REACH_M:
+                    break
+                leg = np.hypot(gates[g, 0] - px, gates[g, 1] - py)
+                way, number = leg + gate_access[g], gate_number[g]
+                if gate_edge[g] < 0 or leg > GATE_REACH_M or way > best:
+                    continue
+                if way < tried or (way == tried and number <= tried_number):
+                    continue
+                if way < best or (best_gate >= 0 and number < best_number):
+                    best, best_number, best_gate = way, number, g
+            if best_gate < 0:
+                break
+            if not _crosses(
                 px,
                 py,
-                gates[g, 0],
-                gates[g, 1],
+                gates[best_gate, 0],
+                gates[best_gate, 1],
                 wall_a,
                 wall_b,
                 wx0,
@@ -455,10 +487,11 @@ def _snap_all(  # type: ignore[no-untyped-def]
                 wcontent,
                 gates,
             ):
-                continue
-            best = leg + gate_access[g]
-            gate[i] = g
-            edge[i], offset[i], access[i] = gate_edge[g], gate_offset[g], best
-            at[i, 0], at[i, 1] = gate_xy[g, 0], gate_xy[g, 1]
-            state[i] = 0
+                gate[i] = best_number
+                edge[i], offset[i] = gate_edge[best_gate], gate_offset[best_gate]
+                access[i] = best
+                at[i, 0], at[i, 1] = gate_xy[best_gate, 0], gate_xy[best_gate, 1]
+                state[i] = 0
+                break
+            tried, tried_number = best, best_number
     return edge, offset, access, at, gate, state
