@@ -175,18 +175,28 @@
   window.GridcircleBase = {
     PAPER,
     FONT,
-    /** The base map as a Leaflet layer; `quiet` leaves the colours to what lies on it. */
-    layer({ quiet = false, attribution = "", pane } = {}) {
-      return protomapsL.leafletLayer({
-        url: "/tiles/base/{z}/{x}/{y}.mvt",
-        maxDataZoom: 16,
+    /**
+     * The base map as Leaflet layers; `quiet` leaves the colours to what lies on it. With a
+     * `labelPane` the names are a layer of their own, above what is drawn between.
+     */
+    layers({ quiet = false, labelPane } = {}) {
+      const ground = tiles({
         paintRules: paintRules({ quiet }),
-        labelRules: labelRules(),
+        labelRules: labelPane ? [] : labelRules(),
         backgroundColor: PAPER,
-        attribution: "",
-        maxZoom: 19,
-        ...(pane ? { pane } : {}),
       });
+      if (!labelPane) return [ground];
+      return [ground, tiles({ paintRules: [], labelRules: labelRules(), pane: labelPane })];
     },
   };
+
+  function tiles(options) {
+    return protomapsL.leafletLayer({
+      url: "/tiles/base/{z}/{x}/{y}.mvt",
+      maxDataZoom: 16,
+      attribution: "",
+      maxZoom: 19,
+      ...options,
+    });
+  }
 })();

@@ -78,7 +78,7 @@ Gridcircle.begin = function (map) {
       L.geoJSON(feature, {
         interactive: false,
         style: {
-          color, weight: 2.5, fillColor: color, fillOpacity: place === 0 ? 0.16 : 0.2,
+          color, weight: 2, fillColor: color, fillOpacity: place === 0 ? 0.16 : 0.2,
           dashArray: place === 0 ? "7 5" : null,
         },
       }).addTo(drawn);

@@ -127,7 +127,7 @@ Gridcircle.begin = function (map) {
         element("strong", {}, percent(totals.covered_share)),
         element("span", {}, word(homes ? "verdict" : "verdict_buildings", { minutes: number(parameters.minutes, 1) }))),
       element("dl", { class: "gc-figures" },
-        figure(number(homes ? totals.covered_households : totals.covered), word(homes ? "covered" : "covered_buildings")),
+        figure(number(homes ? totals.covered_households : totals.covered), word(homes ? "covered_homes" : "covered_buildings")),
         figure(number(uncovered), word(homes ? "gap_households" : "gap_buildings")),
         figure(number(totals.gap_zones), word("gap_zones")),
         figure(number(totals.stations), word("stations"))),

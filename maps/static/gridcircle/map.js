@@ -133,6 +133,29 @@ window.Gridcircle = (function () {
     return marker;
   }
 
+  const DAYS = ["Mo", "Tu", "We", "Th", "Fr", "Sa", "Su"];
+
+  /** Opening hours in words where they are simple; otherwise as they are written. */
+  function hours(text) {
+    if (!text) return word("hours_unknown");
+    if (text === "24/7") return word("hours_always");
+    const names = word("hours_days").split(" ");
+    const parts = text.split(";").map((part) => {
+      const rule = part.trim();
+      if (/^PH off$/i.test(rule)) return word("hours_holidays");
+      const found = /^(?:([A-Z][a-z])(?:-([A-Z][a-z]))? )?(\d\d:\d\d-\d\d:\d\d(?:,\d\d:\d\d-\d\d:\d\d)*)$/.exec(rule);
+      if (!found) return null;
+      const [, from, to, times] = found;
+      if (from && !DAYS.includes(from)) return null;
+      if (to && !DAYS.includes(to)) return null;
+      const days = !from || (from === "Mo" && to === "Su")
+        ? word("hours_daily")
+        : names[DAYS.indexOf(from)] + (to ? word("hours_to") + names[DAYS.indexOf(to)] : "");
+      return `${days} ${times.replaceAll("-", "–").replaceAll(",", word("hours_and"))}`;
+    });
+    return parts.includes(null) ? text : parts.join(word("hours_then"));
+  }
+
   function term(name, ...value) {
     return [element("dt", {}, name), element("dd", {}, ...value)];
   }
@@ -163,7 +186,7 @@ window.Gridcircle = (function () {
       element(
         "dl",
         {},
-        ...term(word("hours"), about.opening_hours || word("hours_unknown")),
+        ...term(word("hours"), hours(about.opening_hours)),
         ...(about.address ? term(word("address"), about.address) : []),
         ...(about.community ? term(word("community"), about.community) : []),
         ...(about.area_m2 ? term(word("area"), `${number(about.area_m2)} ${word("m2")}`) : []),
@@ -216,10 +239,11 @@ window.Gridcircle = (function () {
   /** Fit the map to a box, clear of the panel. */
   function show(map, bounds, { maxZoom = 17 } = {}) {
     const sheet = isNarrow() ? byId("gc-panel").offsetHeight : 0;
+    const edge = isNarrow() ? 6 : 24;
     map.fitBounds(bounds, {
       maxZoom,
-      paddingTopLeft: [24, 24],
-      paddingBottomRight: [24, 24 + sheet],
+      paddingTopLeft: [edge, edge],
+      paddingBottomRight: [edge, edge + sheet],
       animate: false,
     });
   }
@@ -270,10 +294,22 @@ window.Gridcircle = (function () {
       );
       L.control.zoom({ position: "topright" }).addTo(map);
       L.control.scale({ imperial: false, position: "bottomright", maxWidth: 140 }).addTo(map);
-      GridcircleBase.layer({ quiet: page.page !== "city" }).addTo(map);
       byId("gc-speed").textContent = (page.profiles.find((p) => p.name === page.defaults.profile) || {}).label || "";
       sheet(map);
+      // The view first: tiles of any other would be asked for in vain.
       show(map, page.bounds);
+      const far = () => map.getContainer().classList.toggle("gc-far", map.getZoom() < 14);
+      map.on("zoomend", far);
+      far();
+      // Names stay legible above coloured buildings; clicks go through them.
+      const overNames = map.createPane("names");
+      overNames.style.zIndex = 260;
+      overNames.style.pointerEvents = "none";
+      const base = GridcircleBase.layers({
+        quiet: page.page !== "city",
+        labelPane: page.page === "coverage" ? "names" : undefined,
+      });
+      for (const layer of base) layer.addTo(map);
       if (!page.hasNetwork) showProblem({ title: word("empty_network") });
       window.addEventListener("resize", () => map.invalidateSize());
       api.begin(map);
