@@ -15,6 +15,7 @@ from api.responses import dump
 from data.catchments import Method, Origin, draw_catchments
 from data.changes import ChangeWatch
 from data.circles import Circles, City, Travel
+from data.city import CityFacts
 from data.coverage_runs import CoverageRun
 from data.database import Database, open_database
 from data.memo import Memo
@@ -54,6 +55,7 @@ class Service:
         self.answers: Memo[bytes] = Memo(KEPT_BYTES, weigh=len)
         self.runs: Memo[CoverageRun] = Memo(RUNS_KEPT)
         self.walks = Walks()
+        self.facts: Memo[CityFacts] = Memo(1)
         self.ogc = OgcService(lambda: self.database.url, self._data_version)
         self._given = database
         self._database = database
