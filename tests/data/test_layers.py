@@ -49,7 +49,9 @@ def test_the_list_of_layers_says_how_many_features_there_are_and_where(town):
 def test_a_bbox_finds_what_touches_it_and_nothing_else(town):
     window = box(*lonlat(130, 130), *lonlat(460, 455))
     frame = gpd.GeoSeries(shapely.from_wkt([b["wkt"] for b in buildings()]))
-    expected = {b["code"] for b, hit in zip(buildings(), frame.intersects(window)) if hit}
+    expected = {
+        b["code"] for b, hit in zip(buildings(), frame.intersects(window), strict=True) if hit
+    }
     with town.connect() as connection:
         page = list_features(connection, "buildings", bbox=window.bounds)
     assert {f["properties"]["code"] for f in page.features} == expected
