@@ -18,6 +18,7 @@ from data.circles import Circles, City, Travel
 from data.city import CityFacts
 from data.coverage_runs import CoverageRun
 from data.database import Database, open_database
+from data.layers import Feature
 from data.memo import Memo
 from data.settings import Settings
 from data.walks import Walks
@@ -27,7 +28,7 @@ LOCAL_ACTOR = "local"
 """Who writes, until there are accounts: somebody on this machine."""
 
 KEPT_BYTES = 64 << 20
-"""Bytes of tiles, and as many of catchments, kept as they were sent."""
+"""Bytes of tiles, and as many of catchments, kept as they are sent."""
 
 WARM_S = 20.0
 """How long after a start circles of open stations are drawn ahead, seconds."""
@@ -52,7 +53,7 @@ class Service:
         self.settings = settings
         self.watch = ChangeWatch()
         self.tiles: Memo[tuple[str, bytes]] = Memo(KEPT_BYTES, weigh=_tile_bytes)
-        self.answers: Memo[bytes] = Memo(KEPT_BYTES, weigh=len)
+        self.drawn: Memo[tuple[int, list[Feature]]] = Memo(KEPT_BYTES, weigh=_drawn_bytes)
         self.runs: Memo[CoverageRun] = Memo(RUNS_KEPT)
         self.walks = Walks()
         self.facts: Memo[CityFacts] = Memo(1)
@@ -115,26 +116,17 @@ class Service:
         *,
         minutes: tuple[float, ...],
         method: Method = "network",
-        lines: bool = False,
-    ) -> bytes:
-        """Draw catchments as the bytes of a FeatureCollection, or take those drawn lately."""
+    ) -> list[Feature]:
+        """Draw catchments with their streets, or take those drawn lately."""
 
-        def drawn() -> bytes:
+        def drawn() -> tuple[int, list[Feature]]:
             features = draw_catchments(
-                city, origin, travel, minutes=minutes, method=method, lines=lines
+                city, origin, travel, minutes=minutes, method=method, lines=True
             )
-            return dump(
-                {
-                    "type": "FeatureCollection",
-                    "numberMatched": len(features),
-                    "numberReturned": len(features),
-                    "links": [],
-                    "features": features,
-                }
-            )
+            return len(dump(features)), features
 
-        key = (city.ground, origin.key, travel.key, minutes, method, lines)
-        return self.answers.get(key, drawn)
+        key = (city.ground, origin.key, travel.key, minutes, method)
+        return self.drawn.get(key, drawn)[1]
 
     def _warm(self) -> None:
         """Load the city, then draw the circles of open stations until somebody could wait."""
@@ -160,6 +152,10 @@ class Service:
 def _tile_bytes(tile: tuple[str, bytes]) -> int:
     # An empty tile costs its place in the book as well.
     return len(tile[1]) + 200
+
+
+def _drawn_bytes(drawn: tuple[int, list[Feature]]) -> int:
+    return drawn[0]
 
 
 async def get_service(request: Request) -> Service:

@@ -11,6 +11,7 @@ from api.responses import GeoJsonResponse
 from api.schemas import CatchmentRequest, FeatureCollection
 from api.service import ServiceDependency
 from data.catchments import Origin
+from data.layers import Feature
 
 router = APIRouter(prefix="/api/v1/catchments", tags=["catchments"])
 
@@ -36,12 +37,18 @@ def catchments(service: ServiceDependency, body: CatchmentRequest) -> Response:
     else:
         origin = Origin(cast("float", body.lon), cast("float", body.lat))
 
-    drawn = service.draw(
-        city,
-        origin,
-        travel,
-        minutes=tuple(body.minutes),
-        method=body.method,
-        lines=body.lines,
+    drawn = service.draw(city, origin, travel, minutes=tuple(body.minutes), method=body.method)
+    features = drawn if body.lines else [_without_lines(feature) for feature in drawn]
+    return GeoJsonResponse(
+        {
+            "type": "FeatureCollection",
+            "numberMatched": len(features),
+            "numberReturned": len(features),
+            "links": [],
+            "features": features,
+        }
     )
-    return GeoJsonResponse(drawn)
+
+
+def _without_lines(feature: Feature) -> Feature:
+    return {name: member for name, member in feature.items() if name != "lines"}
