@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -12,7 +13,7 @@ from urllib.parse import urlencode
 
 import folium
 import jinja2
-from branca.element import Element, MacroElement
+from branca.element import Element, Figure, MacroElement
 
 from geo.standards import DEFAULT_CUTOFFS_S, PROFILES, SIGNAL_WAITS_S
 from maps.messages import LANGUAGES, messages
@@ -93,7 +94,7 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
         min_zoom=8,
         max_zoom=19,
     )
-    chart._id = "city"  # the same page twice is the same bytes
+    chart._id = "city"  # noqa: SLF001 — a random one otherwise: the same page, other bytes
     # Folium's own list asks other hosts for jQuery, Bootstrap and icon fonts; none is used here.
     chart.default_js = [
         ("leaflet", asset("vendor/leaflet/leaflet.js")),
@@ -142,8 +143,9 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
             data=json.dumps(shared, ensure_ascii=False).replace("<", "\\u003c"),
         )
     )
-    figure = chart.get_root()
-    figure.title = f"{words[f'title_{name}']} · {context.city_name}"
+    # Branca writes the title as it is.
+    figure = Figure(title=html.escape(f"{words[f'title_{name}']} · {context.city_name}"))
+    chart.add_to(figure)
     # Browsers ask for an icon unless a page says that it has none.
     figure.header.add_child(Element('<link rel="icon" href="data:,">'))
     figure.html.add_child(_Raw(frame))
@@ -174,6 +176,9 @@ class _Start(MacroElement):
         "{% macro script(this, kwargs) %}Gridcircle.start({{ this._parent.get_name() }});"
         "{% endmacro %}"
     )
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
 
 
 @lru_cache(maxsize=1)

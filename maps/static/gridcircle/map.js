@@ -5,6 +5,7 @@ window.Gridcircle = (function () {
   let page = null; // the page's JSON
   let words = {};
   let waiting = 0;
+  let standing = null; // what is wrong as long as the page is open
 
   const byId = (id) => document.getElementById(id);
   const word = (key, values = {}) =>
@@ -35,7 +36,8 @@ window.Gridcircle = (function () {
   const minutes = (value) => (value === null || value === undefined ? "–" : `${number(value, 1)} ${word("min")}`);
 
   /** Show what went wrong and what to do, as the service says it; nothing hides it. */
-  function showProblem(problem) {
+  function showProblem(told) {
+    const problem = told || standing;
     const box = byId("gc-problem");
     box.replaceChildren();
     box.hidden = !problem;
@@ -310,7 +312,8 @@ window.Gridcircle = (function () {
         labelPane: page.page === "coverage" ? "names" : undefined,
       });
       for (const layer of base) layer.addTo(map);
-      if (!page.hasNetwork) showProblem({ title: word("empty_network") });
+      if (!page.hasNetwork) standing = { title: word("empty_network") };
+      showProblem(null);
       window.addEventListener("resize", () => map.invalidateSize());
       api.begin(map);
     },

@@ -1,0 +1,184 @@
+"""Pages as text: nothing of another host, nothing unescaped, the same words in both languages."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+from api.security import page_policy
+from maps.catchment import catchment_page
+from maps.city import city_page
+from maps.coverage import coverage_page
+from maps.messages import LANGUAGES, messages
+from maps.page import STATIC, PageContext
+
+CONTEXT = PageContext(
+    city_name="试验镇",
+    is_sample=True,
+    attribution="© 试验 contributors",
+    bounds=(118.1, 36.95, 118.12, 36.96),
+    language="zh",
+    network_version="0123456789abcdef",
+    counts={"households": 1234, "people": 3456, "stations": 5},
+)
+ALL_PAGES = ("city", "catchment", "coverage")
+OWN = STATIC / "gridcircle"
+
+
+def page(name: str, context: PageContext) -> str:
+    if name == "city":
+        return city_page(context)
+    if name == "catchment":
+        return catchment_page(context, station=7)
+    return coverage_page(context, kinds=["red_station"], minutes=10, profile="norm", waits="none")
+
+
+class Markup(HTMLParser):
+    """Addresses, tags and visible text of a page."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.script: list[str] = []
+        self._inside = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inside = tag
+        self.tags.append((tag, dict(attrs)))
+        self.addresses += [v or "" for k, v in attrs if k in {"src", "href", "action", "data"}]
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        (self.script if self._inside == "script" else self.text).append(data)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_every_address_in_a_page_is_of_this_service(name: str, language: str) -> None:
+    found = Markup(page(name, replace(CONTEXT, language=language))).addresses
+    assert len(found) > 10
+    strange = [a for a in found if not re.match(r"(/(?!/)|#|\?|data:,$)", a)]
+    assert strange == []
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_every_asset_a_page_names_is_there_with_its_digest(name: str) -> None:
+    assets = [a for a in Markup(page(name, CONTEXT)).addresses if a.startswith("/static/")]
+    assert len(assets) >= 8
+    for address in assets:
+        path, _, version = address.removeprefix("/static/").partition("?v=")
+        assert hashlib.sha256((STATIC / path).read_bytes()).hexdigest().startswith(version)
+        assert len(version) == 12
+
+
+def test_styles_and_scripts_of_ours_name_no_other_host() -> None:
+    for path in [*OWN.iterdir(), *(STATIC / "vendor").rglob("*.css")]:
+        text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
+        text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        assert not re.search(r"https?://|url\(\s*['\"]?//|@import", text), path.name
+
+
+def test_every_font_and_image_of_the_styles_is_there() -> None:
+    for path in (STATIC / "vendor").rglob("*.css"):
+        for address in re.findall(r"url\(['\"]?([^)'\"]+)['\"]?\)", path.read_text("utf-8")):
+            if not address.startswith(("data:", "#")):
+                assert (path.parent / address).is_file(), f"{path.name}: {address}"
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_markup_in_a_name_stays_text(name: str) -> None:
+    evil = "</script></title><img src=x onerror=alert(1)>{{ 7 * 7 }}"
+    context = replace(
+        CONTEXT, city_name=evil, attribution=evil, is_sample=True, query={"station": evil}
+    )
+    found = Markup(page(name, context))
+    assert not [tag for tag, attributes in found.tags if tag == "img" or "onerror" in attributes]
+    assert evil in "".join(found.text)
+    assert "49" not in "".join(found.text)
+    data = next(text for text in found.script if text.startswith("{"))
+    assert json.loads(data)["attribution"] == evil
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_the_same_page_twice_is_the_same_bytes(name: str) -> None:
+    assert page(name, CONTEXT) == page(name, CONTEXT)
+
+
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_the_policy_of_a_page_allows_its_own_scripts_and_no_inline_others(name: str) -> None:
+    html = page(name, CONTEXT)
+    policy = page_policy(html)
+    assert "'unsafe-inline'" not in policy.split("style-src")[0]
+    assert not re.search(r"<[^>]+\son\w+\s*=", html)
+
+
+def test_only_a_sample_city_is_called_one() -> None:
+    words = messages("zh")["sample"]
+    assert words in "".join(Markup(city_page(CONTEXT)).text)
+    assert words not in "".join(Markup(city_page(replace(CONTEXT, is_sample=False))).text)
+
+
+def test_the_language_switch_keeps_the_question() -> None:
+    html = coverage_page(
+        replace(CONTEXT, query={"kinds": "red_station", "minutes": "10"}),
+        kinds=["red_station"],
+        minutes=10,
+        profile="norm",
+        waits="none",
+    )
+    assert "?kinds=red_station&minutes=10&lang=en" in Markup(html).addresses
+    assert '<html lang="zh-CN">' in html
+
+
+def test_both_languages_have_the_same_words_with_the_same_gaps() -> None:
+    chinese, english = messages("zh"), messages("en")
+    assert list(chinese) == list(english)
+    for key, text in chinese.items():
+        assert text.strip(), key
+        assert english[key].strip(), key
+        gaps = [sorted(re.findall(r"\{\w+\}", words[key])) for words in (chinese, english)]
+        assert gaps[0] == gaps[1], key
+
+
+def test_every_word_a_script_asks_for_is_there() -> None:
+    known = set(messages("zh"))
+    asked: set[str] = set()
+    for path in OWN.glob("*.js"):
+        asked |= set(re.findall(r"\bword\(\"(\w+)\"", path.read_text("utf-8")))
+    assert len(asked) > 30
+    assert asked <= known
+
+
+def test_every_kind_facility_and_status_has_a_word() -> None:
+    from data.models import COVERAGE_STATES, FACILITIES, STATION_KINDS, STATION_STATUSES
+
+    known = set(messages("zh"))
+    assert known >= {*STATION_KINDS, *COVERAGE_STATES}
+    assert known >= {f"f_{name}" for name in FACILITIES}
+    assert known >= {f"status_{name}" for name in STATION_STATUSES}
+
+
+def test_vendored_files_are_the_ones_the_list_names() -> None:
+    listed = re.findall(r"([0-9a-f]{64})  (\S+)", (STATIC / "VENDORED.md").read_text("utf-8"))
+    assert len(listed) >= 4
+    for digest, name in listed:
+        assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == digest, name
+    for folder in (STATIC / "vendor").iterdir():
+        assert (folder / "LICENSE").is_file(), folder.name
+
+
+def test_scripts_never_write_markup() -> None:
+    for path in OWN.glob("*.js"):
+        text = Path(path).read_text("utf-8")
+        assert not re.search(r"innerHTML\s*\+?=|insertAdjacentHTML|document\.write|\beval\(", text)
