@@ -157,6 +157,7 @@ def valhalla_polygons() -> dict[str, Any]:
     lonlat = unproject(xy, net.crs)
     with tempfile.TemporaryDirectory() as folder:
         config = valhalla.get_config(tile_dir=folder, verbose=False)
+        config["mjolnir"].pop("tile_extract", None)
         path = Path(folder) / "config.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         started = time.perf_counter()

@@ -175,7 +175,7 @@ def _frame(
     )
     if out.suffix.lower() in VECTOR_DRIVERS:
         points = gpd.points_from_xy(*city.demand.lonlat.T)
-        return gpd.GeoDataFrame(frame, geometry=points, crs="EPSG:4326")
+        frame = gpd.GeoDataFrame(frame, geometry=points, crs="EPSG:4326")
     return frame
 
 

@@ -275,7 +275,8 @@ def _contour(field: Field | None, cutoff_mm: int, rim_mm: int) -> MultiPolygon:
         quad_as_tri=True,
         fill_type=contourpy.FillType.OuterOffset,
     )
-    points, offsets = generator.filled(-np.inf, 0.5)
+    # OuterOffset gives two lists; the stubs allow for the three of other kinds.
+    points, offsets = generator.filled(-np.inf, 0.5)  # type: ignore[misc]
     polygons = []
     for vertices, cuts in zip(points, offsets, strict=True):
         rings = [vertices[a:b] for a, b in pairwise(cuts)]

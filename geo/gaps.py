@@ -95,7 +95,7 @@ def gap_zones(
     return GapZones(
         zone,
         np.bincount(label, minlength=count),
-        np.bincount(label, weights=weight, minlength=count),
+        np.bincount(label, weights=weight, minlength=count).astype(np.float64),
         centre,
         np.asarray(outline, dtype=np.object_),
     )

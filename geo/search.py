@@ -861,8 +861,8 @@ def _reached_edges(  # type: ignore[no-untyped-def]
     count = 0
     for k in range(len(node)):
         v = node[k]
-        for a in range(indptr[v], indptr[v + 1]):
-            e = arc_edge[a]
+        for arc in range(indptr[v], indptr[v + 1]):
+            e = arc_edge[arc]
             for side in range(2):
                 if edge_nodes[e, side] == v:
                     keys[count] = np.int64(e) * 2 + side

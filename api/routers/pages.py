@@ -75,8 +75,8 @@ def coverage(
             context,
             kinds=[kind for kind in split_words(kinds) if kind in STATION_KINDS],
             minutes=minutes,
-            profile=profile if profile in PROFILES else context.profile,
-            waits=waits if waits in SIGNAL_WAITS_S else context.waits,
+            profile=profile if profile and profile in PROFILES else context.profile,
+            waits=waits if waits and waits in SIGNAL_WAITS_S else context.waits,
         )
     )
 
