@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import shapely
 from geo_by_hand import ORIGIN, at, block_town, network_of, slow_graph
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import dijkstra
@@ -52,6 +52,9 @@ def real_network(name: str) -> WalkNetwork:
 def test_walks_equal_networkx_for_every_pair_on_any_network(
     lines: list[list[tuple[float, float]]], seed: int
 ) -> None:
+    drawn = np.array([shapely.LineString(points) for points in lines])
+    # Streets on top of each other leave open which of them a point joins.
+    assume(shapely.length(shapely.union_all(drawn)) > shapely.length(drawn).sum() - 1e-6)
     net = network_of(lines)
     rng = np.random.default_rng(seed)
     points = ORIGIN + rng.uniform(-20, 260, (8, 2))
