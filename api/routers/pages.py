@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
@@ -16,26 +16,32 @@ from geo.standards import PROFILES, SIGNAL_WAITS_S
 from maps.catchment import catchment_page
 from maps.city import city_page
 from maps.coverage import coverage_page
+from maps.messages import LANGUAGES
 from maps.page import PageContext
 
 router = APIRouter(include_in_schema=False)
 
 DEFAULT_MINUTES = 15.0
+LANGUAGE_COOKIE = "lang"
+A_YEAR_S = 365 * 24 * 3600
 
 
 def page_context(
-    request: Request, service: ServiceDependency, lang: Literal["zh", "en"] = "zh"
+    request: Request,
+    service: ServiceDependency,
+    lang: Annotated[str | None, Query(description="zh or en; kept in a cookie.")] = None,
 ) -> PageContext:
     """Read what every page says about the city."""
     with service.database.connect() as connection:
-        found = read_city(connection)
+        version = service.watch.read(connection).everything
+        found = service.facts.get(version, lambda: read_city(connection))
     settings = service.settings
     return PageContext(
         city_name=found.name,
         is_sample=found.is_sample,
         attribution=found.attribution,
         bounds=found.bounds,
-        language=lang,
+        language=_language(lang, request.cookies.get(LANGUAGE_COOKIE), settings.language),
         network_version=found.network["version"] if found.network else "",
         counts=found.counts,
         profile=settings.default_profile,
@@ -44,13 +50,21 @@ def page_context(
     )
 
 
+def _language(*asked: str | None) -> str:
+    """Take the first language there is: asked for now, asked for before, the service's own.
+
+    Not the browser's: the pages are Chinese first and English by a switch.
+    """
+    return next(language for language in (*asked, *LANGUAGES) if language in LANGUAGES)
+
+
 Context = Annotated[PageContext, Depends(page_context)]
 
 
 @router.get("/")
 def city(context: Context) -> Response:
     """Show the city."""
-    return _page(city_page(context))
+    return _page(context, city_page(context))
 
 
 @router.get("/maps/catchment")
@@ -58,7 +72,7 @@ def catchment(
     context: Context, station: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None
 ) -> Response:
     """Show the circles of a station, or of any point."""
-    return _page(catchment_page(context, station=station))
+    return _page(context, catchment_page(context, station=station))
 
 
 @router.get("/maps/coverage")
@@ -70,19 +84,22 @@ def coverage(
     waits: str | None = None,
 ) -> Response:
     """Show who reaches a station in how many minutes; unknown words are as if not given."""
-    return _page(
-        coverage_page(
-            context,
-            kinds=[kind for kind in split_words(kinds) if kind in STATION_KINDS],
-            minutes=minutes,
-            profile=profile if profile and profile in PROFILES else context.profile,
-            waits=waits if waits and waits in SIGNAL_WAITS_S else context.waits,
-        )
+    page = coverage_page(
+        context,
+        kinds=[kind for kind in split_words(kinds) if kind in STATION_KINDS],
+        minutes=minutes,
+        profile=profile if profile and profile in PROFILES else context.profile,
+        waits=waits if waits and waits in SIGNAL_WAITS_S else context.waits,
     )
+    return _page(context, page)
 
 
-def _page(html: str) -> Response:
-    return HTMLResponse(
+def _page(context: PageContext, html: str) -> Response:
+    response = HTMLResponse(
         html,
         headers={"Content-Security-Policy": page_policy(html), "Cache-Control": "no-cache"},
     )
+    response.set_cookie(
+        LANGUAGE_COOKIE, context.language, max_age=A_YEAR_S, samesite="lax", httponly=True
+    )
+    return response

@@ -1,0 +1,61 @@
+"""Pages over HTTP: language, policy, files that stay."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from base64 import b64encode
+
+import httpx
+import pytest
+
+PAGES = ["/", "/maps/catchment?station=1", "/maps/coverage?minutes=10&kinds=red_station"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_pages_are_chinese_first_and_english_by_a_switch_that_is_remembered(url, path):
+    joint = "&" if "?" in path else "?"
+    with httpx.Client(base_url=url, headers={"Accept-Language": "en-US,en"}) as browser:
+        assert '<html lang="zh-CN">' in browser.get(path).text
+        assert '<html lang="en">' in browser.get(f"{path}{joint}lang=en").text
+        assert '<html lang="en">' in browser.get("/").text
+        assert '<html lang="zh-CN">' in browser.get(f"{path}{joint}lang=zh").text
+        assert '<html lang="zh-CN">' in browser.get(f"{path}{joint}lang=xx").text
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/docs"])
+def test_everything_a_page_loads_is_here_and_its_inline_scripts_are_named_by_digest(
+    client, url, path
+):
+    answer = client.get(path)
+    assert answer.status_code == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    for script in re.findall(r"<script(?![^>]*\bsrc=)[^>]*>(.+?)</script>", answer.text, re.S):
+        if script.strip():
+            digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
+            assert f"'sha256-{digest}'" in policy
+    assert not re.search(r"\son[a-z]+\s*=\s*[\"']", answer.text)
+    loaded = re.findall(r"<(?:script|link|img)[^>]*?(?:src|href)=\"([^\"]+)\"", answer.text)
+    for address in loaded:
+        assert address.startswith(("/", "data:")), address
+        if address.startswith("/"):
+            assert client.get(address).status_code == 200, address
+
+
+def test_files_named_with_their_digest_are_kept_and_others_asked_for_again(client):
+    page = client.get("/").text
+    (address, *_) = re.findall(r"src=\"(/static/[^\"]+\?v=[^\"]+)\"", page)
+    kept = client.get(address)
+    assert "immutable" in kept.headers["cache-control"]
+    assert kept.headers["etag"]
+    again = client.get(address, headers={"If-None-Match": kept.headers["etag"]})
+    assert again.status_code == 304
+    assert "immutable" not in client.get(address.split("?")[0]).headers["cache-control"]
+    assert client.get("/static/../app.py").status_code == 404
+    assert client.get("/static/%2e%2e/page.py").status_code == 404
+
+
+def test_a_made_up_city_says_so_on_every_page(client):
+    for path in PAGES:
+        assert "gc-sample" in client.get(path).text
