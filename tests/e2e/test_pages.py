@@ -22,6 +22,7 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
 ]
 
+expect.set_options(timeout=20_000)  # kernels may be compiled during the first request
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 360, "height": 740}
 
@@ -174,6 +175,10 @@ def test_a_click_asks_what_if_a_station_stood_there(page: Page, seen: Seen, url:
     assert shown == told
     assert int(told[1].replace(",", "")) > 0
     expect(result).to_contain_text("按 1 米/秒步行")
+    # The address can be sent on, in the other language too.
+    page.click("#gc-language")
+    expect(result.locator("h2")).to_have_text("A station here")
+    assert result.locator("tbody tr").first.locator("td").all_inner_texts() == told
     assert seen.faults == []
 
 

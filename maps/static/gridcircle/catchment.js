@@ -36,14 +36,14 @@ Gridcircle.begin = function (map) {
 
   function whatIf(at) {
     byId("gc-station").value = "";
-    history.replaceState(null, "", `?lang=${page.language}`);
-    origin = { lon: at.lng, lat: at.lat };
+    origin = { lon: Number(at.lng.toFixed(6)), lat: Number(at.lat.toFixed(6)) };
+    Gridcircle.remember(origin);
     draw();
   }
 
   function chooseStation(id, { fit = false } = {}) {
     byId("gc-station").value = String(id);
-    history.replaceState(null, "", `?station=${id}&lang=${page.language}`);
+    Gridcircle.remember({ station: id });
     origin = { station_id: id };
     draw({ fit });
   }
@@ -151,6 +151,13 @@ Gridcircle.begin = function (map) {
     if (event.target.value) chooseStation(Number(event.target.value), { fit: true });
   });
   map.on("click", (event) => whatIf(event.latlng));
+  // A what-if that was sent on: its point stands in the address.
+  const sent = new URLSearchParams(location.search);
+  const [lon, lat] = [sent.get("lon"), sent.get("lat")].map((text) => (text ? Number(text) : NaN));
+  if (page.hasNetwork && page.station === null && Math.abs(lon) <= 180 && Math.abs(lat) <= 85) {
+    origin = { lon, lat };
+    draw({ fit: true });
+  }
   if (page.hasNetwork && page.station !== null) {
     origin = { station_id: page.station };
     draw({ fit: true });

@@ -234,7 +234,7 @@ Gridcircle.begin = function (map) {
     closeWalk();
     for (const id of ["gc-verdict", "gc-zones", "gc-sums"]) byId(id).classList.add("gc-stale");
     const asked = question();
-    history.replaceState(null, "", `?${asked}&lang=${page.language}`);
+    Gridcircle.remember(asked);
     if (!kinds.size) {
       Gridcircle.showProblem({ title: word("choose_kind") });
       return;

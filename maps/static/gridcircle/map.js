@@ -227,6 +227,17 @@ window.Gridcircle = (function () {
     return word("speed_note", { speed: number(speed, 2), waits: word(`waits_${travel.waits}`) });
   }
 
+  /** Keep what is asked in the address, so that it can be sent on, and in the language switch. */
+  function remember(asked) {
+    const own = new URLSearchParams(asked);
+    own.set("lang", page.language);
+    history.replaceState(null, "", `?${own}`);
+    const other = new URLSearchParams(asked);
+    const link = byId("gc-language");
+    other.set("lang", new URLSearchParams(link.search).get("lang"));
+    link.search = `?${other}`;
+  }
+
   function check(label, checked, onchange, mark) {
     const box = element("input", { type: "checkbox", checked });
     box.addEventListener("change", () => onchange(box.checked));
@@ -283,7 +294,7 @@ window.Gridcircle = (function () {
       return page;
     },
     byId, word, element, number, percent, minutes, ask, guarded, showProblem, symbol, readStations,
-    stationMarker, stationCard, options, travelControls, speedText, check, swatch, legendRow, show,
+    stationMarker, stationCard, options, travelControls, speedText, remember, check, swatch, legendRow, show,
     isNarrow, begin: null,
     /** Called with the map when Folium has made it. */
     start(map) {
