@@ -111,8 +111,9 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         compression=[Compression.br, Compression.gzip],
         compression_level=4,
         minimum_size=1000,
-        # Made for each question and large: on a loopback, packing costs more than sending.
-        exclude_path={r"/tiles/.*", r"/api/v1/catchments"},
+        # Answers may be large, and packing them would hold up the event loop for nothing: the
+        # service speaks to its own machine. A proxy in front may pack them.
+        exclude_path={r"/tiles/.*", r"/api/.*", r"/ogc/.*"},
         exclude_mediatype={MVT, "font/woff2", "image/png"},
     )
     app.add_middleware(HeadAsGet)
