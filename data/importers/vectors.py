@@ -7,6 +7,7 @@ from pathlib import Path
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
@@ -48,10 +49,7 @@ def read_vector(path: Path, *, layer: str | None = None, crs: str | None = None)
     """
     warnings: list[str] = []
     try:
-        if path.suffix.lower() == ".parquet":
-            frame = gpd.read_parquet(path)
-        else:
-            frame = pyogrio.read_dataframe(path, layer=layer, encoding=_encoding(path))
+        frame = gpd.read_parquet(path) if path.suffix == ".parquet" else _read(path, layer)
     except (DataSourceError, DataLayerError, OSError, ValueError, UnicodeError) as error:
         raise SourceFileError(
             f"{path.name} cannot be read as a vector file: {error}.",
@@ -93,20 +91,47 @@ def _placed(path: Path, frame: gpd.GeoDataFrame, crs: str | None) -> tuple[gpd.G
     )
 
 
-def _encoding(path: Path) -> str | None:
-    """Encoding of the attributes of a shapefile without .cpg; None lets GDAL decide."""
-    if path.suffix.lower() != ".shp" or path.with_suffix(".cpg").exists():
-        return None
+def _read(path: Path, layer: str | None) -> gpd.GeoDataFrame:
+    """Read with GDAL; the table of a shapefile byte by byte, to decode it ourselves.
+
+    A shapefile cuts column names after ten bytes, in UTF-8 through the middle of a Chinese letter,
+    which readers that decode strictly refuse.
+    """
+    encoding = _table_encoding(path)
+    if encoding is None:
+        return pyogrio.read_dataframe(path, layer=layer)
+    frame = pyogrio.read_dataframe(path, layer=layer, encoding="ISO-8859-1")
+
+    def text(value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        return value.encode("latin-1").decode(encoding, "ignore")
+
+    for column in frame.columns:
+        if column != frame.geometry.name and not pd.api.types.is_numeric_dtype(frame[column]):
+            frame[column] = frame[column].map(text)
+    return frame.rename(columns={c: text(c) for c in frame.columns if c != frame.geometry.name})
+
+
+def _table_encoding(path: Path) -> str | None:
+    """Encoding of the table of a plain shapefile: as .cpg says, else what its rows decode as."""
     table = path.with_suffix(".dbf")
-    if not table.exists():
+    if path.suffix.lower() != ".shp" or not table.exists():
         return None
-    raw = table.read_bytes()
-    if len(raw) > 29 and raw[29] not in (0, 0x57):
-        return None  # the header names a code page, which GDAL reads
-    for encoding in ("utf-8", "gb18030"):
+    said = path.with_suffix(".cpg")
+    if said.exists():
+        name = said.read_text("ascii", "ignore").strip()
+        name = {"936": "gb18030", "65001": "utf-8"}.get(name, name)
         try:
-            raw[32:].decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return encoding
-    return "gb18030"
+            "".encode(name)
+        except LookupError:
+            pass
+        else:
+            return name
+    raw = table.read_bytes()
+    rows = raw[int.from_bytes(raw[8:10], "little") :]
+    try:
+        rows.decode("utf-8")
+    except UnicodeDecodeError:
+        return "gb18030"
+    return "utf-8"
