@@ -78,8 +78,8 @@ Gridcircle.begin = function (map) {
       L.geoJSON(feature, {
         interactive: false,
         style: {
-          color, weight: 2, fillColor: color, fillOpacity: place === 0 ? 0.16 : 0.2,
-          dashArray: place === 0 ? "7 5" : null,
+          color, weight: 1.4, fillColor: color, fillOpacity: place === 0 ? 0.16 : 0.2,
+          dashArray: place === 0 ? "6 4" : null,
         },
       }).addTo(drawn);
     });
