@@ -206,9 +206,8 @@ def catchments(
             polygon = _with_station(rings, station_xy[s], source.xy[0])
             polygon = _filled(polygon, hole_m2)
             if walls is not None:
-                polygon = _this_side(
-                    polygon, walls, lines if with_lines else _lines(network, edges)
-                )
+                streets = lines if with_lines else _lines(network, edges)
+                polygon = _this_side(polygon, walls, streets, field, cutoff_mm)
             reached, costs = _NOBODY, _NOBODY
             wrong_in = wrong_out = 0
             if demand is not None and pairs is not None:
@@ -311,8 +310,19 @@ def _filled(area: MultiPolygon, hole_m2: float) -> MultiPolygon:
     return MultiPolygon(parts)
 
 
-def _this_side(area: MultiPolygon, walls: shapely.STRtree, lines: MultiLineString) -> MultiPolygon:
-    """Drop what lies across a barrier from every reached street."""
+def _this_side(
+    area: MultiPolygon,
+    walls: shapely.STRtree,
+    lines: MultiLineString,
+    field: Field | None,
+    cutoff_mm: int,
+) -> MultiPolygon:
+    """Drop what lies across a barrier.
+
+    Barriers cut the area into pieces. A piece stays if a reached street runs through it or if a
+    raster point in it is reached, as in a courtyard without paths that is left by its gate; what
+    else a contour draws over a barrier is no more than its rounding.
+    """
     near = walls.geometries[walls.query(area, predicate="intersects")]
     if not len(near):
         return area
@@ -321,13 +331,22 @@ def _this_side(area: MultiPolygon, walls: shapely.STRtree, lines: MultiLineStrin
     if len(pieces) <= len(area.geoms):
         return area
     tree = shapely.STRtree(shapely.get_parts(lines))
-    touched = np.unique(tree.query(pieces, predicate="intersects")[0])
     kept = np.zeros(len(pieces), np.bool_)
-    kept[touched] = True
+    kept[np.unique(tree.query(pieces, predicate="intersects")[0])] = True
+    for i in np.flatnonzero(~kept):
+        kept[i] = field is not None and _holds_reached(pieces[i], field, cutoff_mm)
     if kept.all():
         return area
     gone = shapely.union_all(pieces[~kept]).buffer(0.04, quad_segs=1)
     return _polygons(shapely.difference(area, gone))
+
+
+def _holds_reached(piece: Polygon, field: Field, cutoff_mm: int) -> bool:
+    west, south, east, north = piece.bounds
+    columns = slice(*np.searchsorted(field.x, [west, east]))
+    rows = slice(*np.searchsorted(field.y, [south, north]))
+    row, column = np.nonzero(field.cost_mm[rows, columns] <= cutoff_mm)
+    return bool(shapely.contains_xy(piece, field.x[columns][column], field.y[rows][row]).any())
 
 
 @njit(cache=True, nogil=True)
