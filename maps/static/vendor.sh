@@ -18,3 +18,5 @@ cp "$noto"/files/noto-sans-sc-*-400-normal.woff2 vendor/noto-sans-sc/files/
 # Only woff2, which every browser in use reads; no source maps, which are not here.
 sed -i 's#, url([^)]*\.woff) format(.woff.)##g' vendor/noto-sans-sc/400.css
 sed -i '/sourceMappingURL/d' vendor/leaflet/leaflet.js vendor/protomaps-leaflet/protomaps-leaflet.js
+# The whole script in one file: the style sheet asks for its parts only.
+rm vendor/noto-sans-sc/files/noto-sans-sc-chinese-simplified-400-normal.woff2
