@@ -13,6 +13,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -52,6 +53,8 @@ NOT_JSON = ProblemKind("not-json", 400, "The body is not JSON")
 INTERNAL = ProblemKind("internal", 500, "The service made a mistake")
 UNKNOWN_ADDRESS = ProblemKind("unknown-address", 404, "There is nothing at this address")
 
+_UNREACHABLE = ProblemKind("database-unavailable", 503, "The database cannot be reached")
+
 KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
     {
         data.NotFoundError: ProblemKind("not-found", 404, "No such row"),
@@ -60,9 +63,7 @@ KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
         data.InvalidRowError: ProblemKind("invalid-row", 422, "The row breaks a rule of its layer"),
         data.SourceFileError: ProblemKind("unreadable-file", 422, "The file cannot be read"),
         data.SettingsError: ProblemKind("settings", 500, "A setting is wrong"),
-        data.DatabaseUnavailableError: ProblemKind(
-            "database-unavailable", 503, "The database cannot be reached"
-        ),
+        data.DatabaseUnavailableError: _UNREACHABLE,
         geo.CoordinateError: ProblemKind("coordinates", 422, "The coordinates make no sense here"),
         geo.ProfileError: ProblemKind("profile", 422, "Unknown profile, wait or cutoff"),
         geo.SnapError: ProblemKind("off-network", 422, "The point is not near a walkable street"),
@@ -77,9 +78,8 @@ KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
         ),
         http.BodyTooLargeError: ProblemKind("body-too-large", 413, "The body is too large"),
         http.NotReadyError: ProblemKind("not-ready", 503, "Not ready yet"),
-        OperationalError: ProblemKind(
-            "database-unavailable", 503, "The database cannot be reached"
-        ),
+        OperationalError: _UNREACHABLE,
+        PoolTimeoutError: _UNREACHABLE,
         geo.GridcircleError: ProblemKind("failed", 500, "The request could not be done"),
     }
 )
@@ -167,7 +167,7 @@ def error_response(error: Exception, instance: str) -> Response:
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "2"
     faults = error.faults if isinstance(error, data.InvalidRowError) else ()
-    if isinstance(error, OperationalError):
+    if isinstance(error, OperationalError | PoolTimeoutError):
         log.error("The database refused a statement: %s", error)
         detail, remedy = "The database does not answer.", "Try again shortly; see /ready."
     else:

@@ -15,7 +15,7 @@ from api.responses import dump
 from data.catchments import Method, Origin, draw_catchments
 from data.changes import ChangeWatch
 from data.circles import Circles, City, Travel
-from data.city import CityFacts
+from data.city import CityFacts, read_city
 from data.coverage_runs import CoverageRun
 from data.database import Database, open_database
 from data.layers import Feature
@@ -35,6 +35,9 @@ WARM_S = 20.0
 RUNS_KEPT = 16
 """Coverage results kept in memory, beside those in the database."""
 
+Drawn = tuple[int, list[Feature]]
+"""Catchments and how many bytes they are."""
+
 log = logging.getLogger("gridcircle.api")
 
 
@@ -53,10 +56,12 @@ class Service:
         self.settings = settings
         self.watch = ChangeWatch()
         self.tiles: Memo[tuple[str, bytes]] = Memo(KEPT_BYTES, weigh=_tile_bytes)
-        self.drawn: Memo[tuple[int, list[Feature]]] = Memo(KEPT_BYTES, weigh=_drawn_bytes)
+        # Apart, so that clicks all over the map do not push out what every visitor asks for.
+        self.drawn_stations: Memo[Drawn] = Memo(KEPT_BYTES, weigh=_drawn_bytes)
+        self.drawn_points: Memo[Drawn] = Memo(KEPT_BYTES // 4, weigh=_drawn_bytes)
         self.runs: Memo[CoverageRun] = Memo(RUNS_KEPT)
         self.walks = Walks()
-        self.facts: Memo[CityFacts] = Memo(1)
+        self._facts: Memo[CityFacts] = Memo(1)
         self.ogc = OgcService(lambda: self.database.url, self._data_version)
         self._given = database
         self._database = database
@@ -108,6 +113,12 @@ class Service:
         if self._database is not None and self._given is None:
             self._database.close()
 
+    def city_facts(self) -> CityFacts:
+        """Read name, bounds and counts of the city, once for each state of the database."""
+        with self.database.connect() as connection:
+            version = self.watch.read(connection).everything
+            return self._facts.get(version, lambda: read_city(connection))
+
     def draw(
         self,
         city: City,
@@ -119,14 +130,15 @@ class Service:
     ) -> list[Feature]:
         """Draw catchments with their streets, or take those drawn lately."""
 
-        def drawn() -> tuple[int, list[Feature]]:
+        def drawn() -> Drawn:
             features = draw_catchments(
                 city, origin, travel, minutes=minutes, method=method, lines=True
             )
             return len(dump(features)), features
 
         key = (city.ground, origin.key, travel.key, minutes, method)
-        return self.drawn.get(key, drawn)[1]
+        kept = self.drawn_points if origin.station is None else self.drawn_stations
+        return kept.get(key, drawn)[1]
 
     def _warm(self) -> None:
         """Load the city, then draw the circles of open stations until somebody could wait."""
@@ -138,8 +150,11 @@ class Service:
                 if self._closing.is_set() or time.monotonic() - began > WARM_S:
                     break
                 if on_network[row]:
+                    drawing = time.monotonic()
                     origin = Origin.of_station(city, int(city.stations.ids[row]))
                     self.draw(city, origin, travel, minutes=self.settings.minutes)
+                    # Half of the time belongs to whoever is there already.
+                    self._closing.wait(time.monotonic() - drawing)
         except GridcircleError as error:
             # /ready tells; the next request tries again and gets the same reason.
             log.warning("The city is not loaded: %s %s", error, error.remedy)
@@ -154,7 +169,7 @@ def _tile_bytes(tile: tuple[str, bytes]) -> int:
     return len(tile[1]) + 200
 
 
-def _drawn_bytes(drawn: tuple[int, list[Feature]]) -> int:
+def _drawn_bytes(drawn: Drawn) -> int:
     return drawn[0]
 
 

@@ -7,7 +7,6 @@ from starlette.responses import Response
 
 from api.responses import JsonResponse
 from api.service import ServiceDependency
-from data.city import read_city
 from geo.standards import PROFILES, SIGNAL_WAITS_S
 
 router = APIRouter(prefix="/api/v1", tags=["city"])
@@ -16,8 +15,7 @@ router = APIRouter(prefix="/api/v1", tags=["city"])
 @router.get("/city", summary="The city")
 def city(service: ServiceDependency) -> Response:
     """Name, bounds, attribution, what the layers hold, and the current walking network."""
-    with service.database.connect() as connection:
-        found = read_city(connection)
+    found = service.city_facts()
     return JsonResponse(
         {
             "name": found.name,

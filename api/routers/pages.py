@@ -10,7 +10,6 @@ from starlette.responses import HTMLResponse, Response
 from api.parameters import split_words
 from api.security import page_policy
 from api.service import ServiceDependency
-from data.city import read_city
 from data.models import STATION_KINDS
 from geo.standards import PROFILES, SIGNAL_WAITS_S
 from maps.catchment import catchment_page
@@ -32,9 +31,7 @@ def page_context(
     lang: Annotated[str | None, Query(description="zh or en; kept in a cookie.")] = None,
 ) -> PageContext:
     """Read what every page says about the city."""
-    with service.database.connect() as connection:
-        version = service.watch.read(connection).everything
-        found = service.facts.get(version, lambda: read_city(connection))
+    found = service.city_facts()
     settings = service.settings
     return PageContext(
         city_name=found.name,

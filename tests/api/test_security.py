@@ -120,12 +120,10 @@ def _in_container() -> bool:
 
 
 def test_a_mistake_shows_a_number_and_no_stack_trace(client, town, monkeypatch):
-    import api.routers.city as router
-
-    def broken(_connection):
+    def broken(_service):
         raise ZeroDivisionError("secret detail")
 
-    monkeypatch.setattr(router, "read_city", broken)
+    monkeypatch.setattr("api.service.Service.city_facts", broken)
     answer = client.get("/api/v1/city")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"
