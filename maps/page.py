@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import html
 import json
 from dataclasses import dataclass, field
@@ -14,11 +13,12 @@ from urllib.parse import urlencode
 import folium
 import jinja2
 from branca.element import Element, Figure, MacroElement
+from folium.elements import JSCSSMixin
 
 from geo.standards import DEFAULT_CUTOFFS_S, PROFILES, SIGNAL_WAITS_S
+from maps.assets import asset, localise
 from maps.messages import LANGUAGES, messages
 
-STATIC = Path(__file__).parent / "static"
 _TEMPLATES = Path(__file__).parent / "templates"
 
 
@@ -59,19 +59,6 @@ class PageContext:
     query: dict[str, str] = field(default_factory=dict)
 
 
-@lru_cache(maxsize=64)
-def asset(name: str) -> str:
-    """Address of a file below ``static`` with the digest of its bytes, so that it may be kept.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file: a page never links what is not here.
-    """
-    digest = hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
-    return f"/static/{name}?v={digest}"
-
-
 def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
     """Write a page with a map.
 
@@ -95,16 +82,6 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
         max_zoom=19,
     )
     chart._id = "city"  # noqa: SLF001 — a random one otherwise: the same page, other bytes
-    # Folium's own list asks other hosts for jQuery, Bootstrap and icon fonts; none is used here.
-    chart.default_js = [
-        ("leaflet", asset("vendor/leaflet/leaflet.js")),
-        ("protomaps", asset("vendor/protomaps-leaflet/protomaps-leaflet.js")),
-    ]
-    chart.default_css = [
-        ("leaflet_css", asset("vendor/leaflet/leaflet.css")),
-        ("noto_css", asset("vendor/noto-sans-sc/400.css")),
-        ("gridcircle_css", asset("gridcircle/gridcircle.css")),
-    ]
     shared = {
         "page": name,
         "language": context.language,
@@ -150,6 +127,7 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
     figure.header.add_child(Element('<link rel="icon" href="data:,">'))
     figure.html.add_child(_Raw(frame))
     chart.add_child(_Start())
+    localise(figure)
     return str(figure.render()).replace("<html>", f'<html lang="{_html_language(context)}">', 1)
 
 
@@ -169,8 +147,8 @@ class _Raw(Element):
         return self._text
 
 
-class _Start(MacroElement):
-    """Hands the map to the page's script once Folium has made it."""
+class _Start(JSCSSMixin, MacroElement):
+    """Brings the scripts and styles of every page; hands them the map once Folium has made it."""
 
     _template = jinja2.Template(
         "{% macro script(this, kwargs) %}Gridcircle.start({{ this._parent.get_name() }});"
@@ -179,6 +157,8 @@ class _Start(MacroElement):
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self.default_js = [("protomaps", "")]
+        self.default_css = [("noto_css", ""), ("gridcircle_css", "")]
 
 
 @lru_cache(maxsize=1)

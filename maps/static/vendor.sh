@@ -20,3 +20,5 @@ sed -i 's#, url([^)]*\.woff) format(.woff.)##g' vendor/noto-sans-sc/400.css
 sed -i '/sourceMappingURL/d' vendor/leaflet/leaflet.js vendor/protomaps-leaflet/protomaps-leaflet.js
 # The whole script in one file: the style sheet asks for its parts only.
 rm vendor/noto-sans-sc/files/noto-sans-sc-chinese-simplified-400-normal.woff2
+# What is here now; `sha256sum -c SHA256SUMS` there checks it, and a test does.
+(cd vendor && find . -type f ! -name SHA256SUMS -printf '%P\n' | LC_ALL=C sort | xargs sha256sum > SHA256SUMS)

@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 
 from api.security import page_policy
+from maps.assets import STATIC
 from maps.catchment import catchment_page
 from maps.city import city_page
 from maps.coverage import coverage_page
 from maps.messages import LANGUAGES, messages
-from maps.page import STATIC, PageContext
+from maps.page import PageContext
 
 CONTEXT = PageContext(
     city_name="试验镇",
@@ -167,15 +168,6 @@ def test_every_kind_facility_and_status_has_a_word() -> None:
     assert known >= {*STATION_KINDS, *COVERAGE_STATES}
     assert known >= {f"f_{name}" for name in FACILITIES}
     assert known >= {f"status_{name}" for name in STATION_STATUSES}
-
-
-def test_vendored_files_are_the_ones_the_list_names() -> None:
-    listed = re.findall(r"([0-9a-f]{64})  (\S+)", (STATIC / "VENDORED.md").read_text("utf-8"))
-    assert len(listed) >= 4
-    for digest, name in listed:
-        assert hashlib.sha256((STATIC / name).read_bytes()).hexdigest() == digest, name
-    for folder in (STATIC / "vendor").iterdir():
-        assert (folder / "LICENSE").is_file(), folder.name
 
 
 def test_scripts_never_write_markup() -> None:
