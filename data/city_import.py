@@ -127,7 +127,9 @@ def database_status(database: Database) -> dict[str, object]:
             table: connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
             for table in ("areas", "compounds", "gates", "buildings", "stations", "grids")
         }
-        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one()
+        revision = connection.execute(
+            text("SELECT version_num FROM gridcircle_revision")
+        ).scalar_one()
     return {
         "database": database.name,
         "revision": revision,
