@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import numba
 import numpy as np
 import orjson
 import shapely
@@ -15,6 +13,7 @@ from numpy.typing import NDArray
 
 from data.circles import Buildings, City, Travel
 from data.layers import DECIMALS, Feature
+from data.threads import one_thread
 from geo.catchment import Catchment, catchments
 from geo.crs import project, unproject
 from geo.errors import SnapError
@@ -106,8 +105,7 @@ def draw_catchments(
     SnapError
         If no walkable street is near the origin.
     """
-    with one_thread():
-        snapped = _snapped(city, origin, travel)
+    snapped = _snapped(city, origin, travel)
     xy = project(np.array([[origin.lon, origin.lat]]), city.network.crs)
     field_index, demand = city.streets.field_index(travel), city.demand(travel)
     with one_thread():
@@ -133,21 +131,6 @@ def draw_catchments(
         _feature(city, one, cutoff, shared, with_lines=lines)
         for one, cutoff in zip(found, minutes, strict=True)
     ]
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Keep compiled loops of the block on the calling thread.
-
-    To wake other threads costs more than one catchment, and many requests at a time fill the
-    cores anyway.
-    """
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
-        yield
-    finally:
-        numba.set_num_threads(before)
 
 
 def _snapped(city: City, origin: Origin, travel: Travel) -> SnappedPoints:
