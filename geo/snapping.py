@@ -19,6 +19,8 @@ GATE_REACH_M = 400.0
 """How far a walled-in point may be from the gate it leaves by, metres. Our reading."""
 OPENING_M = 3.0
 """Half the width of the opening a gate makes in a wall, metres. Our reading."""
+TOUCH_M = 1e-3
+"""A leg that ends this near a wall touches it and does not cross it, metres."""
 
 
 class SnapState(IntEnum):
@@ -143,14 +145,14 @@ class Snapper:
         # From west to east, so that the few gates near a point are found by bisection.
         number = np.argsort(walls.gates[:, 0], kind="stable").astype(np.int32)
         gates = np.ascontiguousarray(walls.gates[number])
-        none = np.zeros((0, 2))
-        nothing = np.zeros(0)
-        free = (none, none, *_grid(none, none, CELL_M), none)
-        nobody = np.zeros(0, np.int32)
+        wall = (a, b, *_grid(a, b, CELL_M), gates, number)
+        # From a gate to its street no other barrier is crossed, and no second gate is used.
+        shut = np.full(len(gates), -1, np.int32)
+        unused = np.zeros(len(gates))
         edge, offset, access, at, _, _ = _snap_all(
-            gates, *self._edges, self._limit_m, *free, nobody, nobody, nothing, nothing, none
+            gates, *self._edges, self._limit_m, *wall, shut, unused, unused, gates
         )
-        self._walls = (a, b, *_grid(a, b, CELL_M), gates, number, edge, offset, access, at)
+        self._walls = (*wall, edge, offset, access, at)
 
     def snap(self, xy: NDArray[np.float64]) -> SnappedPoints:
         """Join points to edges; see `snap`."""
@@ -275,7 +277,8 @@ def _foot(px, py, ax, ay, bx, by):  # type: ignore[no-untyped-def]
     if length2 > 0:
         t = ((px - ax) * dx + (py - ay) * dy) / length2
         t = min(1.0, max(0.0, t))
-    x, y = ax + t * dx, ay + t * dy
+    # Exactly the end where it is the end: edges that meet there are equally near.
+    x, y = (bx, by) if t == 1.0 else (ax + t * dx, ay + t * dy)
     return x, y, np.hypot(px - x, py - y), t * np.sqrt(length2)
 
 
@@ -311,6 +314,10 @@ def _crosses(px, py, qx, qy, wall_a, wall_b, x0, y0, cell, columns, rows, indptr
                 d2 = (qx - px) * (by - py) - (qy - py) * (bx - px)
                 d3 = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
                 d4 = (bx - ax) * (qy - ay) - (by - ay) * (qx - ax)
+                # Rounding puts the end of a leg on either side of a wall along a street.
+                touch = TOUCH_M * np.hypot(bx - ax, by - ay)
+                if abs(d3) <= touch or abs(d4) <= touch:
+                    continue
                 if d1 * d2 <= 0 and d3 * d4 < 0 and not (d1 == 0 and d2 == 0):
                     t = d3 / (d3 - d4)
                     x, y = px + t * (qx - px), py + t * (qy - py)
