@@ -80,5 +80,6 @@ def coverage(
     served[0] = True
     placed = facilities.edge[facilities.edge >= 0]
     served[network.node_component[network.edge_nodes[placed, 0]]] = True
-    state[snapped & ~served[component]] = State.DISCONNECTED
+    # Riders use edges that join what feet cannot, so who reaches a facility is not cut off.
+    state[snapped & ~served[component] & (nearest.facility < 0)] = State.DISCONNECTED
     return Coverage(nearest.seconds, nearest.facility, state, network.version, cutoff_s)

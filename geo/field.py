@@ -229,11 +229,14 @@ def _costs(  # type: ignore[no-untyped-def]
                     whole = np.int64(length[e])
                     best = np.int64(2**31 - 1)
                     first = np.int64(label[edge_nodes[e, 0]])
-                    if first < best and backward[e] >= 0 and whole > 0:
-                        best = min(best, first + np.int64(backward[e]) * at // whole)
+                    if first < best and backward[e] >= 0:
+                        part = np.int64(backward[e]) * at // whole if whole > 0 else np.int64(0)
+                        best = min(best, first + part)
                     second = np.int64(label[edge_nodes[e, 1]])
-                    if second < 2**31 - 1 and forward[e] >= 0 and whole > 0:
-                        best = min(best, second + np.int64(forward[e]) * (whole - at) // whole)
+                    if second < 2**31 - 1 and forward[e] >= 0:
+                        rest = whole - at
+                        part = np.int64(forward[e]) * rest // whole if whole > 0 else np.int64(0)
+                        best = min(best, second + part)
                     if e == source_edge:
                         along = _direct(length[e], forward[e], backward[e], at, source_offset)
                         if along >= 0:

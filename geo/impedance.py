@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from geo.errors import ProfileError
 from geo.network import EdgeFlag, WalkNetwork
 from geo.standards import TravelProfile, signal_wait_s
 
+LONGEST_MM = 2**31 - 2
+"""Longest walk that is looked for, millimetres: some 2,147 km."""
 CLOSED = -1
 """Cost of an edge that may not be used in a direction."""
 
@@ -63,8 +67,10 @@ class Impedance:
         return self.profile.speed_mps
 
     def cutoff_mm(self, cutoff_s: float) -> int:
-        """The cutoff in millimetres, rounded to the nearest."""
-        return round(cutoff_s * self.profile.speed_mps * 1000)
+        """The cutoff in millimetres, rounded to the nearest; at most what int32 labels hold."""
+        if math.isnan(cutoff_s):
+            raise ProfileError("A cutoff must be a number of seconds.", remedy="Give 600 or 900.")
+        return round(min(max(cutoff_s * self.profile.speed_mps * 1000, -1.0), LONGEST_MM))
 
     def seconds(self, cost_mm: NDArray[np.int64]) -> NDArray[np.float32]:
         """Millimetres to seconds; negative costs (none) become NaN."""

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from geo.errors import SnapError
-from geo.impedance import Impedance
+from geo.impedance import LONGEST_MM, Impedance
 from geo.network import WalkNetwork
 from geo.search import _direct, _pop, _push, _same_version, _seeds
 from geo.snapping import SnappedPoints
@@ -127,7 +127,7 @@ def route(
             remedy="Move the point nearer to a walkable street or raise the snapping limit.",
         )
     # A millimetre above, since the seconds of a known walk were rounded.
-    cutoff = 2**31 - 1 if cutoff_s is None else impedance.cutoff_mm(cutoff_s) + 1
+    cutoff = LONGEST_MM if cutoff_s is None else impedance.cutoff_mm(cutoff_s) + 1
     ends = [column[0] for column in _seeds(network, impedance, destination, inward=True)]
     starts = [column[0] for column in _seeds(network, impedance, origin, inward=False)]
     label, by_edge, toward = _tree(
@@ -174,7 +174,9 @@ def route(
             pieces.append((edge, 0, length) if forward else (edge, length, 0))
             node = int(toward[node])
         at_first = int(network.edge_nodes[end, 0]) == node and (
-            int(network.edge_nodes[end, 1]) != node or ends[1] <= ends[3]
+            int(network.edge_nodes[end, 1]) != node
+            or ends[3] < 0
+            or 0 <= ends[1] <= ends[3]
         )
         pieces.append((end, 0 if at_first else int(network.edge_length_mm[end]), goal))
     street_mm = sum(abs(b - a) for _, a, b in pieces)

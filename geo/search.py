@@ -9,7 +9,7 @@ from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
 from geo.errors import SnapError
-from geo.impedance import Impedance
+from geo.impedance import LONGEST_MM, Impedance
 from geo.network import WalkNetwork
 from geo.snapping import SnappedPoints
 
@@ -492,7 +492,7 @@ def nearest_facility(
     Dijkstra (1959); multi-source form as in Erwig (2000).
     """
     _same_version(network, impedance, demand, facilities)
-    cutoff = np.int64(2**31 - 1) if cutoff_s is None else np.int64(impedance.cutoff_mm(cutoff_s))
+    cutoff = np.int64(LONGEST_MM if cutoff_s is None else impedance.cutoff_mm(cutoff_s))
     a, a_cost, b, b_cost = _seeds(network, impedance, facilities, inward=True)
     nodes = np.concatenate([a, b])
     costs = np.concatenate([a_cost, b_cost])
