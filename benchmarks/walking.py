@@ -156,8 +156,7 @@ def valhalla_polygons() -> dict[str, Any]:
     _, xy, _ = _sources(net, 200)
     lonlat = unproject(xy, net.crs)
     with tempfile.TemporaryDirectory() as folder:
-        config = valhalla.get_config(tile_dir=folder, verbose=False)
-        config["mjolnir"].pop("tile_extract", None)
+        config = valhalla.get_config(tile_extract="", tile_dir=folder, verbose=False)
         path = Path(folder) / "config.json"
         path.write_text(json.dumps(config), encoding="utf-8")
         started = time.perf_counter()
