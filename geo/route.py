@@ -174,9 +174,7 @@ def route(
             pieces.append((edge, 0, length) if forward else (edge, length, 0))
             node = int(toward[node])
         at_first = int(network.edge_nodes[end, 0]) == node and (
-            int(network.edge_nodes[end, 1]) != node
-            or ends[3] < 0
-            or 0 <= ends[1] <= ends[3]
+            int(network.edge_nodes[end, 1]) != node or ends[3] < 0 or 0 <= ends[1] <= ends[3]
         )
         pieces.append((end, 0 if at_first else int(network.edge_length_mm[end]), goal))
     street_mm = sum(abs(b - a) for _, a, b in pieces)
