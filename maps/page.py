@@ -115,6 +115,7 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
             other=other,
             other_address="?" + urlencode({**context.query, "lang": other}),
             panel=f"{name}.html",
+            terms=_terms(words),
             scripts=[asset(f"gridcircle/{script}.js") for script in ("base", "map", name)],
             # No tag can end the script block early.
             data=json.dumps(shared, ensure_ascii=False).replace("<", "\\u003c"),
@@ -129,6 +130,16 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
     chart.add_child(_Start())
     localise(figure)
     return str(figure.render()).replace("<html>", f'<html lang="{_html_language(context)}">', 1)
+
+
+def _terms(words: dict[str, str]) -> list[dict[str, str]]:
+    """The words of the trade in both languages, explained in the page's."""
+    chinese, english = messages("zh"), messages("en")
+    return [
+        {"zh": chinese[key], "en": english[key], "meaning": words[f"meaning_{name}"]}
+        for key in words
+        if (name := key.removeprefix("term_")) != key
+    ]
 
 
 def _html_language(context: PageContext) -> str:

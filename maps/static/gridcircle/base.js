@@ -10,7 +10,10 @@
     new protomapsL.LineSymbolizer({ color, width, lineCap: "round", lineJoin: "round", ...more });
   const areas = (fill, more) => new protomapsL.PolygonSymbolizer({ fill, ...more });
   const grown = (...stops) => protomapsL.exp(1.4, stops);
+  // Parts of the base map that are switched off, by layer.
+  const hidden = new Set();
   const isArea = (zoom, feature) => feature.geomType === 3;
+  const shown = (layer) => () => !hidden.has(layer);
   const isLine = (zoom, feature) => feature.geomType === 2;
 
   // Widths in pixels by zoom; casings first, so that streets join without seams.
@@ -46,7 +49,7 @@
   function paintRules({ quiet }) {
     const buildings = quiet ? "#e9e5dd" : "#e1dacd";
     return [
-      { dataLayer: "compounds", symbolizer: areas("#efeae0", { stroke: "#ddd3c2", width: 0.6 }) },
+      { dataLayer: "compounds", filter: shown("compounds"), symbolizer: areas("#efeae0", { stroke: "#ddd3c2", width: 0.6 }) },
       { dataLayer: "green", filter: isArea, symbolizer: areas("#d9e6cd") },
       {
         dataLayer: "green",
@@ -66,6 +69,7 @@
       },
       {
         dataLayer: "buildings",
+        filter: shown("buildings"),
         symbolizer: areas(buildings, { stroke: quiet ? "#dcd6ca" : "#cbc1af", width: 0.6 }),
       },
       ...roadRules(),
@@ -157,11 +161,12 @@
       {
         dataLayer: "labels",
         minzoom: 15,
-        filter: kinds("compound"),
+        filter: (zoom, feature) => feature.props.kind === "compound" && !hidden.has("compounds"),
         symbolizer: point(12, "#5c564c"),
       },
       {
         dataLayer: "buildings",
+        filter: shown("buildings"),
         minzoom: 18,
         symbolizer: new protomapsL.CenteredTextSymbolizer({
           labelProps: ["name"],
@@ -189,6 +194,17 @@
       return [ground, tiles({ paintRules: [], labelRules: labelRules(), pane: labelPane })];
     },
   };
+
+  /** Show or hide compounds or buildings of base layers that are on the map. */
+  function showPart(layers, name, on) {
+    if (on) hidden.delete(name);
+    else hidden.add(name);
+    for (const layer of layers) {
+      layer.clearLayout();
+      layer.rerenderTiles();
+    }
+  }
+  window.GridcircleBase.showPart = showPart;
 
   function tiles(options) {
     return protomapsL.leafletLayer({

@@ -51,28 +51,33 @@ Gridcircle.begin = function (map) {
     layer_grids: outline("grids", [{ dataLayer: "grids", symbolizer: line("#3f7f7a", 1.1, [3, 3]) }]),
   };
 
-  const layers = byId("gc-layers");
-  for (const kind of KINDS) {
-    layers.append(
-      check(word(kind), true, (on) => (on ? groups[kind].addTo(map) : groups[kind].remove()), symbol(kind)),
+  // The switches are the legend of what they switch.
+  const { counts } = Gridcircle.page;
+  const put = (layer) => (on) => (on ? layer.addTo(map) : layer.remove());
+  const part = (name) => (on) => GridcircleBase.showPart(Gridcircle.base, name, on);
+  const stationSwitches = (numbers = {}) =>
+    byId("gc-kinds").replaceChildren(
+      ...KINDS.map((kind) =>
+        check(word(kind), map.hasLayer(groups[kind]), put(groups[kind]), symbol(kind), numbers[kind] ?? null)),
     );
-  }
-  for (const [name, layer] of Object.entries(outlines)) {
-    const on = name === "layer_areas";
-    if (on) layer.addTo(map);
-    const color = name === "layer_areas" ? "#5b4a6c" : "#3f7f7a";
-    layers.append(
-      check(word(name), on, (chosen) => (chosen ? layer.addTo(map) : layer.remove()),
-        swatch({ borderTop: `3px ${name === "layer_areas" ? "solid" : "dashed"} ${color}`, height: "0" })),
-    );
-  }
+  stationSwitches();
+  outlines.layer_areas.addTo(map);
+  const rule = (style, color) => swatch({ borderTop: `3px ${style} ${color}`, height: "0" });
+  byId("gc-layers").append(
+    check(word("layer_areas"), true, put(outlines.layer_areas), rule("solid", "#5b4a6c"), counts.areas),
+    check(word("layer_grids"), false, put(outlines.layer_grids), rule("dashed", "#3f7f7a"), counts.grids),
+    check(word("layer_compounds"), true, part("compounds"),
+      swatch({ background: "#efeae0", border: "1px solid #ccc0aa" }), counts.compounds),
+    check(word("layer_buildings"), true, part("buildings"),
+      swatch({ background: "#e1dacd", border: "1px solid #cbc1af" }), counts.buildings),
+  );
   byId("gc-legend").append(
     legendRow(swatch({ background: "#b9d4e3" }), word("legend_water")),
     legendRow(swatch({ background: "#d9e6cd" }), word("legend_green")),
     legendRow(swatch({ background: "#ffedb8", border: "1px solid #c8b07a" }), word("legend_roads")),
-    legendRow(swatch({ background: "#efeae0", border: "1px solid #ddd3c2" }), word("legend_compounds")),
-    legendRow(swatch({ background: "#e1dacd", border: "1px solid #cbc1af" }), word("legend_buildings")),
+    legendRow(swatch({ borderTop: "3px dashed #8d8a86", height: "0" }), word("legend_rail")),
     legendRow(symbol("red_station", "planned", 16), word("legend_planned")),
+    legendRow(symbol("red_station", "closed", 16), word("legend_closed")),
   );
 
   Gridcircle.guarded(async () => {
@@ -80,11 +85,19 @@ Gridcircle.begin = function (map) {
     if (!stations.length && Gridcircle.page.hasNetwork) {
       Gridcircle.showProblem({ title: word("empty_stations") });
     }
+    const numbers = Object.fromEntries(KINDS.map((kind) => [kind, 0]));
+    for (const { properties } of stations) numbers[properties.kind] += 1;
+    stationSwitches(numbers);
     for (const feature of stations) {
       groups[feature.properties.kind]?.addLayer(
         Gridcircle.stationMarker(feature, { onclick: openStation, small: stations.length > 400 }),
       );
     }
+  });
+
+  Gridcircle.guarded(async () => {
+    const told = await Gridcircle.ask("/api/v1/layers/areas?kind=community&limit=1", { quiet: true });
+    byId("gc-communities").textContent = Gridcircle.number(told.numberMatched);
   });
 
   // Search as one types; the list is a listbox that the keyboard walks through.

@@ -13,8 +13,10 @@ Gridcircle.begin = function (map) {
     [20, "#ea8a2e"],
     [Infinity, "#8c1d18"],
   ];
-  const UNSNAPPED = "#6f6f6f";
-  const DISCONNECTED = "#7d5ba6";
+  // What has no minutes is told by a pattern too; what nobody lives in stays as paper.
+  const UNSNAPPED = "#5f5f5f";
+  const DISCONNECTED = "#7b4fa3";
+  const UNCOUNTED = "#e3ded3";
   const BUILDINGS_FROM = 14;
   const SHARES = [
     [0.2, "#8c1d18"],
@@ -34,11 +36,34 @@ Gridcircle.begin = function (map) {
   const pins = L.layerGroup().addTo(map);
   map.createPane("coverage").style.zIndex = 250;
 
+  /** Stripes of a colour on white, up or down. */
+  const stripes = (color, down) =>
+    protomapsL.createPattern(8, 8, (canvas, pen) => {
+      pen.fillStyle = "#ffffff";
+      pen.fillRect(0, 0, 8, 8);
+      pen.strokeStyle = color;
+      pen.lineWidth = 3;
+      pen.beginPath();
+      for (const shift of [-8, 0, 8]) {
+        pen.moveTo(shift - 1, down ? -1 : 9);
+        pen.lineTo(shift + 9, down ? 9 : -1);
+      }
+      pen.stroke();
+    });
+  const ODD = {
+    unsnapped: [UNSNAPPED, stripes(UNSNAPPED, false), "45deg"],
+    disconnected: [DISCONNECTED, stripes(DISCONNECTED, true), "-45deg"],
+  };
+  const oddSwatch = (state) => {
+    const [color, , angle] = ODD[state];
+    return Gridcircle.swatch({
+      background: `repeating-linear-gradient(${angle}, ${color} 0 3px, #fff 3px 6px)`,
+      border: `1px solid ${color}`,
+    });
+  };
+
   const classColor = (value) => CLASSES.find(([to]) => value <= to)[1];
-  const buildingColor = ({ state, minutes: m }) =>
-    state === "unsnapped" ? UNSNAPPED
-      : state === "disconnected" ? DISCONNECTED
-        : m === undefined || m === null ? CLASSES[4][1] : classColor(m);
+  const buildingColor = ({ minutes: m }) => (m === undefined || m === null ? CLASSES[4][1] : classColor(m));
   const cellColor = (share) => SHARES.find(([below]) => share < below)[1];
 
   // Controls.
@@ -76,8 +101,9 @@ Gridcircle.begin = function (map) {
                 to === Infinity
                   ? word("over", { n: 20 })
                   : `${place ? CLASSES[place - 1][0] : 0}–${to} ${word("min")}`)),
-            legendRow(swatch({ background: UNSNAPPED }), word("unsnapped")),
-            legendRow(swatch({ background: DISCONNECTED }), word("disconnected")),
+            legendRow(swatch({ background: UNCOUNTED, border: "1px solid #c9c2b3" }), word("uncounted")),
+            legendRow(oddSwatch("unsnapped"), word("unsnapped")),
+            legendRow(oddSwatch("disconnected"), word("disconnected")),
             legendRow(swatch({ background: "#fff", border: "2px solid #1b1b1b" }), word("legend_gap")),
           ]
         : SHARES.map(([to, color], place) =>
@@ -87,8 +113,11 @@ Gridcircle.begin = function (map) {
   map.on("zoomend", legend);
   legend();
 
-  function setTiles(id) {
+  function setTiles(id, counted) {
     tiles?.remove();
+    const isOdd = (f) => f.props.state in ODD;
+    // Where households are known, only homes are coloured; otherwise every building is.
+    const isHome = (f) => !counted || f.props.households > 0;
     tiles = protomapsL.leafletLayer({
       url: `/tiles/coverage/${id}/{z}/{x}/{y}.mvt`,
       sources: { "": { url: `/tiles/coverage/${id}/{z}/{x}/{y}.mvt`, levelDiff: 0, maxDataZoom: 16 } },
@@ -104,38 +133,57 @@ Gridcircle.begin = function (map) {
         },
         {
           dataLayer: "buildings",
+          filter: (z, f) => !isHome(f),
+          symbolizer: new protomapsL.PolygonSymbolizer({ fill: UNCOUNTED, stroke: "#c9c2b3", width: 0.6 }),
+        },
+        {
+          dataLayer: "buildings",
+          filter: (z, f) => isHome(f) && !isOdd(f),
           symbolizer: new protomapsL.PolygonSymbolizer({
             fill: (z, f) => buildingColor(f.props),
-            opacity: (z, f) => (f.props.households ? 0.95 : 0.3),
-            stroke: (z, f) => (f.props.state === "gap" && f.props.households ? "#1b1b1b" : "#ffffff"),
-            width: (z, f) => (f.props.state === "gap" && f.props.households && z >= 15 ? 1.3 : 0.4),
+            stroke: (z, f) => (f.props.state === "gap" ? "#1b1b1b" : "#ffffff"),
+            width: (z, f) => (f.props.state === "gap" && z >= 15 ? 1.3 : 0.4),
             perFeature: true,
           }),
         },
+        ...Object.entries(ODD).map(([state, [color, pattern]]) => ({
+          dataLayer: "buildings",
+          filter: (z, f) => isHome(f) && f.props.state === state,
+          symbolizer: new protomapsL.PolygonSymbolizer({ pattern, stroke: color, width: 1.2 }),
+        })),
       ],
     });
     tiles.addTo(map);
   }
 
+  const stateFill = (state) =>
+    state === "covered" ? "#2166ac" : state === "gap" ? "#8c1d18"
+      : `repeating-linear-gradient(${ODD[state][2]}, ${ODD[state][0]} 0 3px, #fff 3px 6px)`;
+  const stateMark = (state) =>
+    state in ODD ? oddSwatch(state) : Gridcircle.swatch({ background: stateFill(state) });
+
   function verdict({ totals, parameters }) {
-    const figure = (value, label, more) =>
-      element("div", { class: more }, element("dd", {}, value), element("dt", {}, label));
     const homes = totals.households > 0;
-    const uncovered = homes ? totals.households - totals.covered_households : totals.buildings - totals.covered;
+    const all = homes ? totals.households : totals.buildings;
+    const parts = ["covered", "gap", "unsnapped", "disconnected"].map((state) => ({
+      state, amount: (homes ? totals[`${state}_households`] : totals[state]) || 0,
+    }));
+    const figure = ({ state, amount }) =>
+      element("div", {},
+        element("dd", {}, number(amount)),
+        element("dt", {}, stateMark(state), `${word(state)}${state === "covered" ? "" : ` · ${percent(all ? amount / all : null)}`}`));
     byId("gc-verdict").replaceChildren(
       element("p", { class: "gc-verdict" },
         element("strong", {}, percent(totals.covered_share)),
         element("span", {}, word(homes ? "verdict" : "verdict_buildings", { minutes: number(parameters.minutes, 1) }))),
-      element("dl", { class: "gc-figures" },
-        figure(number(homes ? totals.covered_households : totals.covered), word(homes ? "covered_homes" : "covered_buildings")),
-        figure(number(uncovered), word(homes ? "gap_households" : "gap_buildings")),
-        figure(number(totals.gap_zones), word("gap_zones")),
-        figure(number(totals.stations), word("stations"))),
+      element("div", { class: "gc-parts", "aria-hidden": "true" },
+        ...parts.filter(({ amount }) => amount > 0).map(({ state, amount }) =>
+          element("i", { style: { flexGrow: String(amount), background: stateFill(state) } }))),
+      element("dl", { class: "gc-figures" }, ...parts.map(figure)),
       element("p", { class: "gc-note" },
-        Gridcircle.speedText(parameters),
-        word("odd_note", {
-          unsnapped: number(totals.unsnapped || 0), disconnected: number(totals.disconnected || 0),
-        })),
+        word(homes ? "by_households" : "by_buildings"),
+        word("zones_and_stations", { zones: number(totals.gap_zones), stations: number(totals.stations) }),
+        Gridcircle.speedText(parameters)),
     );
   }
 
@@ -250,7 +298,7 @@ Gridcircle.begin = function (map) {
     const { sums, gaps } = told;
     if (run !== sums.run) {
       run = sums.run;
-      setTiles(run);
+      setTiles(run, sums.totals.households > 0);
     }
     if (!sums.totals.buildings) Gridcircle.showProblem({ title: word("empty_buildings") });
     else if (!sums.totals.stations) Gridcircle.showProblem({ title: word("empty_stations") });
@@ -302,17 +350,28 @@ Gridcircle.begin = function (map) {
     asked?.abort();
     asked = new AbortController();
     const about = feature.props;
-    const head = [
-      element("h2", {}, about.name || `${word("k_building")} ${feature.id}`),
-      element("p", { class: "gc-tags" },
-        element("span", {}, word(about.state)),
-        element("span", {}, about.households ? `${number(about.households)} ${word("households")}` : word("no_homes"))),
-    ];
-    byId("gc-home").replaceChildren(...head, element("p", {}, about.station_name ? `${about.station_name} · ${minutes(about.minutes)}` : word("no_route")));
+    const head = (known = {}) => {
+      const homes = about.households ? `${number(about.households)} ${word("households")}` : word("no_homes");
+      // A count that nobody made on the spot is never shown bare.
+      const source = about.households && known.households_source === "estimated" ? word("estimated") : "";
+      return [
+        element("h2", {}, about.name || known.address || `${word("k_building")} ${feature.id}`),
+        element("p", { class: "gc-tags" },
+          element("span", {}, stateMark(about.state), word(about.state)),
+          element("span", {}, source ? `${homes} · ${source}` : homes),
+          known.floors ? element("span", {}, word("floors", { n: number(known.floors) })) : null,
+          known.compound ? element("span", {}, known.compound) : null),
+      ];
+    };
+    byId("gc-home").replaceChildren(...head(), element("p", {}, tip(about)));
     const { signal } = asked;
-    const told = await Gridcircle.guarded(() =>
-      Gridcircle.ask(`/api/v1/coverage/building/${feature.id}?${question()}`, { signal, quiet: true }));
-    if (!told || signal.aborted) return;
+    const both = await Gridcircle.guarded(() =>
+      Promise.all([
+        Gridcircle.ask(`/api/v1/coverage/building/${feature.id}?${question()}`, { signal, quiet: true }),
+        Gridcircle.ask(`/api/v1/layers/buildings/${feature.id}`, { signal, quiet: true }),
+      ]));
+    if (!both || signal.aborted) return;
+    const [told, { properties: known }] = both;
     walk.clearLayers();
     told.features.forEach((one, place) => {
       if (place > 0 || !one.geometry) return; // the nearest one's way
@@ -321,7 +380,7 @@ Gridcircle.begin = function (map) {
       L.geoJSON(one.geometry, { ...style, style: { color: "#12263f", weight: 4 } }).addTo(walk);
     });
     byId("gc-home").replaceChildren(
-      ...head,
+      ...head(known),
       ...(told.features.length
         ? [element("ol", { class: "gc-walks" },
             ...told.features.map(({ properties: p }) =>
@@ -336,13 +395,25 @@ Gridcircle.begin = function (map) {
     );
   }
 
+  const tip = (about) =>
+    about.station_name ? `${about.station_name} · ${minutes(about.minutes)}` : word("no_route");
+  const pointer = L.tooltip({ className: "gc-tip", direction: "top", offset: [0, -8], opacity: 1 });
   map.on("mousemove", (event) => {
     clearTimeout(timer);
     timer = setTimeout(() => {
       const feature = pick(event.latlng);
       map.getContainer().style.cursor = feature ? "pointer" : "";
-      if (feature) showBuilding(feature);
+      if (!feature) {
+        pointer.remove();
+        return;
+      }
+      pointer.setLatLng(event.latlng).setContent(element("span", {}, tip(feature.props))).addTo(map);
+      showBuilding(feature);
     }, 120);
+  });
+  map.on("mouseout zoomstart", () => {
+    clearTimeout(timer);
+    pointer.remove();
   });
   map.on("click", (event) => {
     clearTimeout(timer);

@@ -5,6 +5,7 @@ window.Gridcircle = (function () {
   let page = null; // the page's JSON
   let words = {};
   let waiting = 0;
+  let waitingTimer = 0;
   let standing = null; // what is wrong as long as the page is open
 
   const byId = (id) => document.getElementById(id);
@@ -35,22 +36,45 @@ window.Gridcircle = (function () {
       : new Intl.NumberFormat(locale(), { style: "percent", maximumFractionDigits: 1 }).format(share);
   const minutes = (value) => (value === null || value === undefined ? "–" : `${number(value, 1)} ${word("min")}`);
 
-  /** Show what went wrong and what to do, as the service says it; nothing hides it. */
+  /**
+   * Show what went wrong and what to do. The service's problems are English; their kind, the last
+   * part of `type`, has words in the page's language, and what is special to the case folds away.
+   */
   function showProblem(told) {
     const problem = told || standing;
     const box = byId("gc-problem");
     box.replaceChildren();
     box.hidden = !problem;
     if (!problem) return;
-    box.append(element("strong", {}, problem.title || word("failed")));
-    for (const text of [problem.detail, problem.remedy]) {
-      if (text) box.append(element("span", {}, text));
+    const kind = (problem.type || "").split("/").pop();
+    const known = words[`p_${kind}`];
+    box.append(element("strong", {}, known || problem.title || word("failed")));
+    if (!known || page.language === "en") {
+      for (const text of [problem.detail, problem.remedy]) {
+        if (text) box.append(element("span", {}, text));
+      }
+      return;
+    }
+    box.append(element("span", {}, word(`r_${kind}`)));
+    if (problem.detail) {
+      box.append(
+        element("details", {}, element("summary", {}, word("details")),
+          element("span", { lang: "en" }, [problem.detail, problem.remedy].filter(Boolean).join(" "))),
+      );
     }
   }
 
+  /** Say that an answer is awaited, but only where it takes long enough to wonder. */
   function showWaiting(change) {
     waiting += change;
-    byId("gc-loading").hidden = waiting === 0;
+    const box = byId("gc-loading");
+    if (waiting === 0) {
+      clearTimeout(waitingTimer);
+      waitingTimer = 0;
+      box.hidden = true;
+    } else if (!waitingTimer) {
+      waitingTimer = setTimeout(() => (box.hidden = false), 300);
+    }
   }
 
   /** Ask the service for JSON; a problem document becomes an error that holds it. */
@@ -62,6 +86,9 @@ window.Gridcircle = (function () {
         headers: body ? { "Content-Type": "application/json" } : {},
         body: body ? JSON.stringify(body) : undefined,
         signal,
+      }).catch((error) => {
+        if (error.name === "AbortError") throw error;
+        throw Object.assign(new Error(error.message), { problem: { title: word("unreachable") } });
       });
       const told = await answer.json().catch(() => ({}));
       if (!answer.ok) throw Object.assign(new Error(told.detail), { problem: told });
@@ -238,10 +265,11 @@ window.Gridcircle = (function () {
     link.search = `?${other}`;
   }
 
-  function check(label, checked, onchange, mark) {
+  function check(label, checked, onchange, mark, count = null) {
     const box = element("input", { type: "checkbox", checked });
     box.addEventListener("change", () => onchange(box.checked));
-    return element("label", { class: "gc-check" }, box, mark || null, element("span", {}, label));
+    return element("label", { class: "gc-check" }, box, mark || null, element("span", {}, label),
+      count === null ? null : element("small", { class: "gc-count" }, number(count)));
   }
 
   const swatch = (style) => element("i", { class: "gc-swatch", style });
@@ -314,15 +342,16 @@ window.Gridcircle = (function () {
       const far = () => map.getContainer().classList.toggle("gc-far", map.getZoom() < 14);
       map.on("zoomend", far);
       far();
-      // Names stay legible above coloured buildings; clicks go through them.
+      // Names stay legible above colours and circles; clicks go through them.
       const overNames = map.createPane("names");
-      overNames.style.zIndex = 260;
+      overNames.style.zIndex = page.page === "catchment" ? 450 : 260;
       overNames.style.pointerEvents = "none";
       const base = GridcircleBase.layers({
         quiet: page.page !== "city",
-        labelPane: page.page === "coverage" ? "names" : undefined,
+        labelPane: page.page === "city" ? undefined : "names",
       });
       for (const layer of base) layer.addTo(map);
+      api.base = base;
       if (!page.hasNetwork) standing = { title: word("empty_network") };
       showProblem(null);
       window.addEventListener("resize", () => map.invalidateSize());
