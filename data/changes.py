@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
+
+from data.database import Database
 
 _CHANGES = text(
     """
@@ -80,6 +83,15 @@ class ChangeWatch:
         self._settled_below = 0
         self._settled: Counter[str] = Counter()
         self._versions = DataVersions()
+
+    def now(self, database: Database) -> DataVersions:
+        """Look what a database is at now; a server that was restarted is asked once more."""
+        try:
+            with database.look() as connection:
+                return self.read(connection)
+        except OperationalError:
+            with database.look() as connection:
+                return self.read(connection)
 
     def read(self, connection: Connection) -> DataVersions:
         """Look what the database is at now.
