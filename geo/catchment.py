@@ -199,14 +199,14 @@ def catchments(
             edges = reached_edges(network, impedance, source, node, node_cost, cutoff_s=cutoff_s)
             lines = _lines(network, edges) if with_lines or method == "lines" else _NO_LINES
             if method == "lines":
-                area = _along(lines, walls)
+                area = _filled(_along(lines, walls), hole_m2)
             else:
                 if field is None:
                     field = field_index.field(
                         source, node, node_cost, impedance.cutoff_mm(longest_s) + rim_mm
                     )
                 area = field.outline(cutoff_mm, rim_mm=rim_mm, hole_m2=hole_m2)
-            polygon = _filled(_joined(area, lane), hole_m2)
+            polygon = _joined(area, lane, hole_m2)
             reached, costs = _NOBODY, _NOBODY
             wrong_in = wrong_out = 0
             if demand is not None and pairs is not None:
@@ -268,12 +268,13 @@ def _lane(leg: NDArray[np.float64], walls: shapely.STRtree | None) -> shapely.Ge
     return _this_side(line.buffer(STATION_DISC_M, quad_segs=4), walls, np.array([line]))
 
 
-def _joined(area: MultiPolygon, lane: shapely.Geometry) -> MultiPolygon:
+def _joined(area: MultiPolygon, lane: shapely.Geometry, hole_m2: float) -> MultiPolygon:
+    """Both together; holes that this encloses are filled where they are small."""
     if not area.is_empty:
         shapely.prepare(area)
         if shapely.covers(area, lane):
             return area
-    return _polygons(shapely.union(area, lane))
+    return _filled(_polygons(shapely.union(area, lane)), hole_m2)
 
 
 def _along(lines: MultiLineString, walls: shapely.STRtree | None) -> MultiPolygon:

@@ -259,18 +259,12 @@ def _crossed(cost, cutoff, rim, snapped, streets, walk, label, walls):  # type: 
     ones are filled), row and column of the level ones, and how many there are upright.
     """
     rows, columns = cost.shape
-    level = upright = 0
-    for r in range(rows - 1):
-        for c in range(columns - 1):
-            inside = cost[r, c] <= cutoff
-            level += inside != (cost[r, c + 1] <= cutoff)
-            upright += inside != (cost[r + 1, c] <= cutoff)
     for k in range(len(walk.node)):
         label[walk.node[k]] = walk.cost_mm[k]
     east = np.empty((rows, columns), np.float32)
     north = np.empty((rows, columns), np.float32)
-    at = np.empty((level, 2), np.int32)
-    found = 0
+    at = np.empty((rows * columns, 2), np.int32)  # far more than needed, and never touched
+    level = upright = 0
     for r in range(rows - 1):
         for c in range(columns - 1):
             inside = cost[r, c] <= cutoff
@@ -286,13 +280,14 @@ def _crossed(cost, cutoff, rim, snapped, streets, walk, label, walls):  # type: 
                 t = t if inside else 1 - t
                 if way == 0:
                     east[r, c] = t
-                    at[found, 0], at[found, 1] = r, c
-                    found += 1
+                    at[level, 0], at[level, 1] = r, c
+                    level += 1
                 else:
                     north[r, c] = t
+                    upright += 1
     for k in range(len(walk.node)):
         label[walk.node[k]] = FAR
-    return east, north, at, upright
+    return east, north, at[:level], upright
 
 
 @njit(cache=True, nogil=True)

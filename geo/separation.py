@@ -11,7 +11,6 @@ import numpy as np
 import shapely
 from numba import njit
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 from shapely import MultiPolygon, Polygon
 
 DISC_M = 1.0
@@ -93,11 +92,19 @@ def separate(
 
 def _discs(of: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.object_]:
     """Discs around homes, none as wide as half the way to the nearest of the others."""
-    radius = np.full(len(of), DISC_M)
-    if len(others):
-        distance, _ = KDTree(others).query(of)
-        radius = np.clip(0.45 * distance, LEAST_M, DISC_M)
+    radius = np.clip(0.45 * _to_nearest(of, others), LEAST_M, DISC_M)
     return shapely.buffer(shapely.points(of), radius, quad_segs=2)
+
+
+@njit(cache=True, nogil=True)
+def _to_nearest(of, others):  # type: ignore[no-untyped-def]
+    """Distance from each of a few points to the nearest of many; infinite where there is none."""
+    nearest = np.full(len(of), np.inf)
+    for i in range(len(of)):
+        for k in range(len(others)):
+            dx, dy = of[i, 0] - others[k, 0], of[i, 1] - others[k, 1]
+            nearest[i] = min(nearest[i], dx * dx + dy * dy)
+    return np.sqrt(nearest)
 
 
 def _before_walls(
