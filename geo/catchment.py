@@ -12,13 +12,13 @@ from typing import Literal
 import contourpy
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import NDArray
 from shapely import MultiLineString, MultiPolygon, Polygon
 
 from geo.errors import SnapError
 from geo.field import Field, FieldIndex
 from geo.impedance import Impedance
+from geo.kernels import kernel
 from geo.network import WalkNetwork
 from geo.search import ReachedEdges, TargetIndex, reach, reach_targets, reached_edges
 from geo.separation import separate
@@ -349,7 +349,7 @@ def _holds_reached(piece: Polygon, field: Field, cutoff_mm: int) -> bool:
     return bool(shapely.contains_xy(piece, field.x[columns][column], field.y[rows][row]).any())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cut_vertices(edge, from_mm, to_mm, offsets, vertices):  # type: ignore[no-untyped-def]
     room = 0
     for k in range(len(edge)):

@@ -12,10 +12,10 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from geo.impedance import Impedance
+from geo.kernels import kernel
 from geo.network import WalkNetwork
 from geo.search import _direct
 from geo.snapping import Barriers, SnappedPoints, Snapper
@@ -191,7 +191,7 @@ def _scratch(n: int) -> NDArray[np.int32]:
     return label
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _costs(  # type: ignore[no-untyped-def]
     window,
     edge,

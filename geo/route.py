@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from geo.errors import SnapError
 from geo.impedance import LONGEST_MM, Impedance
+from geo.kernels import kernel
 from geo.network import WalkNetwork
 from geo.search import _direct, _pop, _push, _same_version, _seeds
 from geo.snapping import SnappedPoints
@@ -46,7 +46,7 @@ class Route:
     way: NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _tree(  # type: ignore[no-untyped-def]
     seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, arc_edge, cost, wait
 ):

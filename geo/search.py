@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import get_num_threads, njit, prange
+from numba import get_num_threads, prange
 from numpy.typing import NDArray
 
 from geo.errors import SnapError
 from geo.impedance import LONGEST_MM, Impedance
+from geo.kernels import kernel
 from geo.network import WalkNetwork
 from geo.snapping import SnappedPoints
 
@@ -62,7 +63,7 @@ class NearestFacility:
     cost_mm: NDArray[np.int64]
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _push(heap, size, key):  # type: ignore[no-untyped-def]
     i = size
     while i > 0:
@@ -74,7 +75,7 @@ def _push(heap, size, key):  # type: ignore[no-untyped-def]
     heap[i] = key
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _pop(heap, size):  # type: ignore[no-untyped-def]
     """Take the least key; ``size`` is the size before."""
     top = heap[0]
@@ -95,7 +96,7 @@ def _pop(heap, size):  # type: ignore[no-untyped-def]
     return top
 
 
-@njit(cache=True)
+@kernel
 def _dijkstra(  # type: ignore[no-untyped-def]
     seed_a,
     cost_a,
@@ -156,7 +157,7 @@ def _dijkstra(  # type: ignore[no-untyped-def]
     return count, heap, order
 
 
-@njit(cache=True)
+@kernel
 def _widened(array, room):  # type: ignore[no-untyped-def]
     wider = np.empty(room, array.dtype)
     for k in range(len(array)):
@@ -164,7 +165,7 @@ def _widened(array, room):  # type: ignore[no-untyped-def]
     return wider
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reach_some(  # type: ignore[no-untyped-def]
     low, high, seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, cost, wait, counts
 ):
@@ -206,7 +207,7 @@ def _reach_some(  # type: ignore[no-untyped-def]
     return kept[:total].copy(), kept_cost[:total].copy()
 
 
-@njit(cache=True, parallel=True, nogil=True)
+@kernel(parallel=True)
 def _reach_all(  # type: ignore[no-untyped-def]
     seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, cost, wait, chunks
 ):
@@ -304,7 +305,7 @@ def _seeds(
     )
 
 
-@njit(cache=True)
+@kernel
 def _direct(length, forward, backward, from_offset, to_offset):  # type: ignore[no-untyped-def]
     """Cost along one edge from one offset to another; -1 where closed."""
     if to_offset >= from_offset:
@@ -318,7 +319,7 @@ def _direct(length, forward, backward, from_offset, to_offset):  # type: ignore[
     return whole * part // length
 
 
-@njit(cache=True)
+@kernel
 def _by_edge(edge, m):  # type: ignore[no-untyped-def]
     indptr = np.zeros(m + 1, np.int32)
     for i in range(len(edge)):
@@ -335,7 +336,7 @@ def _by_edge(edge, m):  # type: ignore[no-untyped-def]
     return indptr, content
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sweep(seed_node, seed_cost, seed_facility, cutoff, indptr, head, cost, wait, label):  # type: ignore[no-untyped-def]
     """Multi-source search; label = cost << 32 | facility, so ties go to the lower facility."""
     keys = np.empty(max(1024, 2 * len(seed_node)), np.int64)
@@ -377,7 +378,7 @@ def _sweep(seed_node, seed_cost, seed_facility, cutoff, indptr, head, cost, wait
             size += 1
 
 
-@njit(cache=True)
+@kernel
 def _grow(keys, nodes):  # type: ignore[no-untyped-def]
     wider = np.empty(2 * len(keys), np.int64)
     wider[: len(keys)] = keys
@@ -386,7 +387,7 @@ def _grow(keys, nodes):  # type: ignore[no-untyped-def]
     return wider, wider_nodes
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _push_pair(keys, nodes, size, key, node):  # type: ignore[no-untyped-def]
     i = size
     while i > 0:
@@ -400,7 +401,7 @@ def _push_pair(keys, nodes, size, key, node):  # type: ignore[no-untyped-def]
     nodes[i] = node
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _pop_pair(keys, nodes, size):  # type: ignore[no-untyped-def]
     last, last_node = keys[size - 1], nodes[size - 1]
     size -= 1
@@ -420,7 +421,7 @@ def _pop_pair(keys, nodes, size):  # type: ignore[no-untyped-def]
     nodes[i] = last_node
 
 
-@njit(cache=True, parallel=True, nogil=True)
+@kernel(parallel=True)
 def _gather(  # type: ignore[no-untyped-def]
     edge,
     offset,
@@ -540,7 +541,7 @@ def nearest_facility(
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pairs_some(  # type: ignore[no-untyped-def]
     low,
     high,
@@ -649,7 +650,7 @@ def _pairs_some(  # type: ignore[no-untyped-def]
     return kept[:total].copy(), kept_cost[:total].copy()
 
 
-@njit(cache=True, parallel=True, nogil=True)
+@kernel(parallel=True)
 def _pairs_all(  # type: ignore[no-untyped-def]
     seed_a,
     cost_a,
@@ -836,7 +837,7 @@ class ReachedEdges:
         return float((self.part_to_mm.astype(np.int64) - self.part_from_mm).sum() / 1000)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reached_edges(  # type: ignore[no-untyped-def]
     node,
     node_cost,
@@ -938,7 +939,7 @@ def _reached_edges(  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True)
+@kernel
 def _paid(room, cost, length):  # type: ignore[no-untyped-def]
     """Millimetres along an edge that ``room`` pays for."""
     if room <= 0:

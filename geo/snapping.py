@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 from numpy.typing import NDArray
 
 from geo.errors import SnapError
 from geo.impedance import Impedance
+from geo.kernels import kernel
 from geo.network import WalkNetwork
 
 CELL_M = 50.0
@@ -206,7 +207,7 @@ def snap(
     return Snapper(network, impedance, max_snap_m=max_snap_m, barriers=barriers).snap(xy)
 
 
-@njit(cache=True)
+@kernel
 def _segment_table(offsets, vertices, usable):  # type: ignore[no-untyped-def]
     count = 0
     for e in range(len(offsets) - 1):
@@ -231,7 +232,7 @@ def _segment_table(offsets, vertices, usable):  # type: ignore[no-untyped-def]
     return a, b, owner, start
 
 
-@njit(cache=True)
+@kernel
 def _grid(a, b, cell):  # type: ignore[no-untyped-def]
     """Segments by cell: x0, y0, cell, columns, rows, indptr, segments."""
     n = len(a)
@@ -268,7 +269,7 @@ def _grid(a, b, cell):  # type: ignore[no-untyped-def]
     return x0, y0, cell, columns, rows, indptr, content
 
 
-@njit(cache=True)
+@kernel
 def _foot(px, py, ax, ay, bx, by):  # type: ignore[no-untyped-def]
     """Nearest point of a segment: x, y, distance, distance from a."""
     dx, dy = bx - ax, by - ay
@@ -282,7 +283,7 @@ def _foot(px, py, ax, ay, bx, by):  # type: ignore[no-untyped-def]
     return x, y, np.hypot(px - x, py - y), t * np.sqrt(length2)
 
 
-@njit(cache=True)
+@kernel
 def _first_east(gates, x):  # type: ignore[no-untyped-def]
     """First of the gates, sorted from west to east, that is not west of x."""
     low, high = 0, len(gates)
@@ -295,7 +296,7 @@ def _first_east(gates, x):  # type: ignore[no-untyped-def]
     return low
 
 
-@njit(cache=True)
+@kernel
 def _crosses(px, py, qx, qy, wall_a, wall_b, x0, y0, cell, columns, rows, indptr, content, gates):  # type: ignore[no-untyped-def]
     """Whether the leg p-q properly crosses a wall away from every gate."""
     if columns == 0:
@@ -333,7 +334,7 @@ def _crosses(px, py, qx, qy, wall_a, wall_b, x0, y0, cell, columns, rows, indptr
     return False
 
 
-@njit(cache=True, parallel=True, nogil=True)
+@kernel(parallel=True)
 def _snap_all(  # type: ignore[no-untyped-def]
     points,
     a,
