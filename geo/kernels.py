@@ -29,7 +29,7 @@ _LABELS_KEPT = 8
 
 _T = TypeVar("_T")
 _deciding = threading.Lock()
-_free_labels: list[NDArray[np.int32]] = []
+_free_labels: dict[int, list[NDArray[Any]]] = {}
 
 
 def kernel(function: Callable[..., Any] | None = None, /, **options: Any) -> Callable[..., Any]:
@@ -124,18 +124,25 @@ def in_shares(work: Callable[[int, int], _T], rows: int, *, least: int) -> list[
 
 
 @contextmanager
-def borrowed_labels(n: int) -> Iterator[NDArray[np.int32]]:
-    """An array of at least ``n`` labels, all `UNREACHED`; whoever borrows it leaves it so.
+def borrowed_labels(n: int, unreached: int = UNREACHED) -> Iterator[NDArray[Any]]:
+    """An array of at least ``n`` labels, all ``unreached``; whoever borrows it leaves it so.
 
     Resetting what was reached instead of clearing all makes a search independent of the size of
     the network. Nobody else has the array meanwhile. It is thrown away where the search fails.
+
+    Parameters
+    ----------
+    n : int
+    unreached : int
+        `UNREACHED` gives int32 labels, a larger one int64.
     """
+    free = _free_labels.setdefault(unreached, [])
     try:
-        label = _free_labels.pop()
+        label = free.pop()
     except IndexError:
         label = np.zeros(0, np.int32)
     if len(label) < n:
-        label = np.full(n, UNREACHED, np.int32)
+        label = np.full(n, unreached, np.int32 if unreached <= UNREACHED else np.int64)
     yield label
-    if len(_free_labels) < _LABELS_KEPT:
-        _free_labels.append(label)
+    if len(free) < _LABELS_KEPT:
+        free.append(label)
