@@ -188,7 +188,7 @@ def _regions(columns, rows, slot):  # type: ignore[no-untyped-def]
     return upper
 
 
-@kernel
+@kernel(inline="always")
 def _nearest_of(px, py, low, high, content, vertices, best2, best, best_t):  # type: ignore[no-untyped-def]
     """The nearest of some segments and the best so far; equally near: the lower number."""
     for j in range(low, high):
@@ -216,7 +216,7 @@ def _nearest_of(px, py, low, high, content, vertices, best2, best, best_t):  # t
     return best2, best, best_t
 
 
-@kernel
+@kernel(inline="always")
 def _apart2(px, py, x, y, side):  # type: ignore[no-untyped-def]
     """Least squared distance to a square, rounding allowed for."""
     dx = max(x - px, px - x - side, _SLACK_M) - _SLACK_M
@@ -225,51 +225,71 @@ def _apart2(px, py, x, y, side):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _nearest(px, py, limit, grid):  # type: ignore[no-untyped-def]
-    """Nearest segment within the limit: squared distance, its number (-1: none), share along it."""
-    best2, best, best_t = limit * limit, -1, 0.0
+def _nearest(low, high, order, points, limit, grid):  # type: ignore[no-untyped-def]
+    """Nearest segments within the limit of some points, taken in an order (empty: as they come).
+
+    One loop over the points, so that the arrays of the grid are taken hold of once.
+
+    Returns
+    -------
+    tuple of ndarray, shape (high - low,)
+        Squared distance, segment (-1: none) and share along it, in that order.
+    """
+    apart2 = np.full(high - low, limit * limit)
+    segment = np.full(high - low, -1, np.int32)
+    share = np.zeros(high - low)
     x0, y0, cell, columns, rows = grid.x0, grid.y0, grid.cell_m, grid.columns, grid.rows
     slot, indptr, content, vertices = grid.slot, grid.indptr, grid.content, grid.vertices
-    if columns == 0 or not (np.isfinite(px) and np.isfinite(py)):
-        return best2, best, best_t
-    if not (
-        x0 - limit <= px <= x0 + 8 * columns * cell + limit
-        and y0 - limit <= py <= y0 + 8 * rows * cell + limit
-    ):
-        return best2, best, best_t
-    ci, ri = int(np.floor((px - x0) / cell)), int(np.floor((py - y0) / cell))
-    in_x, in_y = px - (x0 + ci * cell), py - (y0 + ri * cell)
-    margin = min(in_x, cell - in_x, in_y, cell - in_y) - _SLACK_M
-    for ring in range(_RINGS + 1):
-        if ring > 0:
+    if columns == 0:
+        return apart2, segment, share
+    last_column, last_row = 8 * columns - 1, 8 * rows - 1
+    x1, y1 = x0 + 8 * columns * cell, y0 + 8 * rows * cell
+    for at in range(high - low):
+        i = order[low + at] if len(order) > 0 else low + at
+        px, py = points[i, 0], points[i, 1]
+        if not (np.isfinite(px) and np.isfinite(py)):
+            continue
+        if not (x0 - limit <= px <= x1 + limit and y0 - limit <= py <= y1 + limit):
+            continue
+        best2, best, best_t = limit * limit, -1, 0.0
+        ci, ri = int(np.floor((px - x0) / cell)), int(np.floor((py - y0) / cell))
+        in_x, in_y = px - (x0 + ci * cell), py - (y0 + ri * cell)
+        margin = min(in_x, cell - in_x, in_y, cell - in_y) - _SLACK_M
+        done = False
+        for ring in range(_RINGS + 2):
             nearer = (ring - 1) * cell + margin
             if nearer > 0 and nearer * nearer > best2:
-                return best2, best, best_t
-        for r in range(max(ri - ring, 0), min(ri + ring, 8 * rows - 1) + 1):
-            step = 1 if r == ri - ring or r == ri + ring else max(2 * ring, 1)
-            for c in range(ci - ring, ci + ring + 1, step):
-                if c < 0 or c >= 8 * columns:
-                    continue
-                block = slot[(r >> 3) * columns + (c >> 3)]
-                if block < 0:
-                    continue
-                i = 64 * block + 8 * (r & 7) + (c & 7)
-                low, high = indptr[i], indptr[i + 1]
-                if low < high and (
-                    ring == 0 or _apart2(px, py, x0 + c * cell, y0 + r * cell, cell) <= best2
-                ):
-                    best2, best, best_t = _nearest_of(
-                        px, py, low, high, content, vertices, best2, best, best_t
-                    )
-    nearer = _RINGS * cell + margin
-    if nearer * nearer > best2:
-        return best2, best, best_t
-    return _nearest_in_order(px, py, limit, grid, grid, np.zeros((0, 2)), 0.0)
+                done = True
+                break
+            if ring > _RINGS:
+                break
+            for r in range(max(ri - ring, 0), min(ri + ring, last_row) + 1):
+                step = 1 if r == ri - ring or r == ri + ring else max(2 * ring, 1)
+                for c in range(ci - ring, ci + ring + 1, step):
+                    if c < 0 or c > last_column:
+                        continue
+                    block = slot[(r >> 3) * columns + (c >> 3)]
+                    if block < 0:
+                        continue
+                    k = 64 * block + 8 * (r & 7) + (c & 7)
+                    first, end = indptr[k], indptr[k + 1]
+                    if first == end:
+                        continue
+                    if _apart2(px, py, x0 + c * cell, y0 + r * cell, cell) <= best2:
+                        best2, best, best_t = _nearest_of(
+                            px, py, first, end, content, vertices, best2, best, best_t
+                        )
+        if not done:
+            best2, best, best_t = _nearest_in_order(
+                px, py, limit, grid, grid, np.zeros((0, 2)), 0.0
+            )
+        apart2[at], segment[at], share[at] = best2, best, best_t
+    return apart2, segment, share
 
 
 @kernel
 def _nearest_in_order(px, py, limit, grid, walls, gates, opening):  # type: ignore[no-untyped-def]
-    """As `_nearest`, of those a straight leg reaches without crossing a wall.
+    """Nearest segment to one point of those a straight leg reaches without crossing a wall.
 
     Regions, blocks and cells are opened in order of distance (Hjaltason and Samet 1999), so that
     the limit may be any. ``opening`` 0 stands for no walls.

@@ -313,24 +313,39 @@ def _snap_some(  # type: ignore[no-untyped-def]
     gate,
     state,
 ):
+    apart2, segment, share = _nearest(low, high, order, points, limit, streets)
+    vertices = streets.vertices
+    near = 0
     for row in range(low, high):
         i = order[row] if len(order) > 0 else row
         px, py = points[i, 0], points[i, 1]
+        away2, k, t = apart2[row - low], segment[row - low], share[row - low]
         edge[i], gate[i], state[i] = -1, -1, 1
         offset_mm[i] = access_mm[i] = 0
         at[i, 0], at[i, 1] = px, py
-        apart2, k, t = _nearest(px, py, limit, streets)
         if k < 0:
             continue
-        x, y = _along(streets.vertices, k, t)
+        x, y = _along(vertices, k, t)
         if walls.columns > 0 and _crosses(px, py, x, y, walls, gates.xy, OPENING_M):
             # The nearest edge lies behind a barrier: the nearest one that does not.
-            apart2, k, t = _nearest_in_order(
+            away2, k, t = _nearest_in_order(
                 px, py, min(limit, DETOUR_M), streets, walls, gates.xy, OPENING_M
             )
+            if k >= 0:
+                x, y = _along(vertices, k, t)
         if k >= 0:
-            _join(i, apart2, k, t, streets.vertices, edge_offsets, edge, offset_mm, access_mm, at)
-            offset_mm[i] = min(offset_mm[i], length_mm[edge[i]])
+            near = _line_of(k, edge_offsets, near)
+            along = 0.0
+            for j in range(edge_offsets[near], k):
+                along += np.hypot(
+                    vertices[j + 1, 0] - vertices[j, 0], vertices[j + 1, 1] - vertices[j, 1]
+                )
+            dx, dy = vertices[k + 1, 0] - vertices[k, 0], vertices[k + 1, 1] - vertices[k, 1]
+            along += t * np.sqrt(dx * dx + dy * dy)
+            edge[i] = near
+            offset_mm[i] = min(np.int64(np.rint(along * 1000)), length_mm[near])
+            access_mm[i] = np.rint(np.sqrt(away2) * 1000)
+            at[i, 0], at[i, 1] = x, y
             state[i] = 0
             continue
         state[i] = 2
@@ -342,24 +357,25 @@ def _snap_some(  # type: ignore[no-untyped-def]
             gate[i], state[i] = gates.number[g], 0
 
 
-@kernel
-def _join(i, apart2, k, t, vertices, edge_offsets, edge, offset_mm, access_mm, at):  # type: ignore[no-untyped-def]
-    """Name the edge whose segment k is nearest, and where along it."""
-    low, high = 0, len(edge_offsets) - 1
+@kernel(inline="always")
+def _line_of(k, offsets, near):  # type: ignore[no-untyped-def]
+    """Line that vertex k belongs to, looked for from a line ``near`` it on."""
+    low, high, step = near, near + 1, 1
+    while offsets[low] > k:
+        high = low
+        low = max(low - step, 0)
+        step *= 2
+    while high < len(offsets) - 1 and offsets[high] <= k:
+        low = high
+        high = min(high + step, len(offsets) - 1)
+        step *= 2
     while high - low > 1:
         middle = (low + high) // 2
-        if edge_offsets[middle] <= k:
+        if offsets[middle] <= k:
             low = middle
         else:
             high = middle
-    along = 0.0
-    for j in range(edge_offsets[low], k):
-        along += np.hypot(vertices[j + 1, 0] - vertices[j, 0], vertices[j + 1, 1] - vertices[j, 1])
-    dx, dy = vertices[k + 1, 0] - vertices[k, 0], vertices[k + 1, 1] - vertices[k, 1]
-    edge[i] = low
-    offset_mm[i] = np.rint((along + t * np.sqrt(dx * dx + dy * dy)) * 1000)
-    access_mm[i] = np.rint(np.sqrt(apart2) * 1000)
-    at[i, 0], at[i, 1] = _along(vertices, k, t)
+    return low
 
 
 @kernel
