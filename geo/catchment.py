@@ -10,13 +10,13 @@ from typing import Literal
 
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import NDArray
 from shapely import MultiLineString, MultiPolygon, Polygon
 
 from geo.errors import SnapError
 from geo.field import FieldIndex
 from geo.impedance import Impedance
+from geo.kernels import kernel
 from geo.network import WalkNetwork
 from geo.search import ReachedEdges, TargetIndex, reach, reach_targets, reached_edges
 from geo.separation import separate
@@ -310,7 +310,7 @@ def _this_side(
     return shapely.difference(area, gone)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cut_vertices(edge, from_mm, to_mm, offsets, vertices):  # type: ignore[no-untyped-def]
     room = 0
     for k in range(len(edge)):

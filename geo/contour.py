@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import NDArray
 from shapely import MultiPolygon
 
+from geo.kernels import kernel
 from geo.walls import WallGrid, wall_between
 
 FAR = 2**31 - 1
@@ -63,7 +63,7 @@ class Walk(NamedTuple):
     access_mm: int
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cost_on(at, whole, first, second, forth, back, own, own_at, own_access):  # type: ignore[no-untyped-def]
     """Cost from a point of an edge to the source, the leg to the edge left out.
 
@@ -84,7 +84,7 @@ def _cost_on(at, whole, first, second, forth, back, own, own_at, own_access):  #
     return best
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def costs(snapped, streets, walk, label, limit):  # type: ignore[no-untyped-def]
     """Cost of every raster point of a window; `FAR` beyond the limit. ``label`` stays `FAR`."""
     edge, offset, access = snapped.edge, snapped.offset_mm, snapped.access_mm
@@ -127,7 +127,7 @@ def costs(snapped, streets, walk, label, limit):  # type: ignore[no-untyped-def]
     return cost
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _cost_from(e, x, y, j, start_m, streets, walk, label):  # type: ignore[no-untyped-def]
     """Cost from a place if it joined piece j of edge e, however near others are."""
     leg_m, along_m = _from_piece(x, y, j, streets.xy)
@@ -145,7 +145,7 @@ def _cost_from(e, x, y, j, start_m, streets, walk, label):  # type: ignore[no-un
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _piece(first, last, at_mm, xy):  # type: ignore[no-untyped-def]
     """The straight piece of an edge that holds an offset: its first vertex, metres before it.
 
@@ -162,7 +162,7 @@ def _piece(first, last, at_mm, xy):  # type: ignore[no-untyped-def]
     return first, 0.0
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _from_piece(x, y, j, xy):  # type: ignore[no-untyped-def]
     """Distance to a straight piece, and how far along it the foot lies, metres."""
     ax, ay = xy[j]
@@ -175,7 +175,7 @@ def _from_piece(x, y, j, xy):  # type: ignore[no-untyped-def]
     return np.sqrt(x * x + y * y), t * np.sqrt(length2)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _border(ax, ay, bx, by, ja, jb, f0, f1, xy):  # type: ignore[no-untyped-def]
     """Share of the way a-b at which piece jb becomes nearer than piece ja."""
     low, high = 0.0, 1.0
@@ -193,7 +193,7 @@ def _border(ax, ay, bx, by, ja, jb, f0, f1, xy):  # type: ignore[no-untyped-def]
     return t
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _crossing(ra, ca, rb, cb, cost, cutoff, rim, snapped, streets, walk, label, walls):  # type: ignore[no-untyped-def]
     """Share of the way from a raster point inside to its neighbour outside that is inside.
 
@@ -251,7 +251,7 @@ def _crossing(ra, ca, rb, cb, cost, cutoff, rim, snapped, streets, walk, label, 
     return border
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _crossed(cost, cutoff, rim, snapped, streets, walk, label, walls):  # type: ignore[no-untyped-def]
     """Sides of raster squares between a point inside and one outside.
 
@@ -290,7 +290,7 @@ def _crossed(cost, cutoff, rim, snapped, streets, walk, label, walls):  # type: 
     return east, north, at[:level], upright
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _rings(cost, cutoff, hole_m2, east, north, at, upright, column, row, step_m):  # type: ignore[no-untyped-def]
     """Closed rings of the outline, shells with their holes behind them, and who is a shell.
 

@@ -12,12 +12,12 @@ import threading
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from shapely import MultiPolygon
 
 from geo.contour import FAR, Snapped, Streets, Walk, costs, outline
 from geo.impedance import Impedance
+from geo.kernels import kernel
 from geo.network import WalkNetwork
 from geo.snapping import Barriers, SnappedPoints, Snapper
 from geo.walls import wall_grid
@@ -256,7 +256,7 @@ def _scratch(n: int) -> NDArray[np.int32]:
     return label
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark(needed, corner, side, xy, reach):  # type: ignore[no-untyped-def]
     """Mark the tiles around points that what is left there reaches."""
     rows, columns = needed.shape

@@ -18,7 +18,7 @@ CLOSED = -1
 """Cost of an edge that may not be used in a direction."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Impedance:
     """Arc costs for one profile and one kind of waiting, as compressed sparse rows.
 

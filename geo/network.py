@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 import tempfile
 from dataclasses import dataclass, fields
 from enum import IntFlag
 from pathlib import Path
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from geo.crs import project, projected_crs
 from geo.errors import NetworkError
+from geo.kernels import kernel
 
 FORMAT = 1
 """Version of the folder layout that `save_network` writes."""
@@ -143,13 +142,13 @@ def build_network(ways: Ways, *, crs: str | None = None, source: str) -> WalkNet
     Raises
     ------
     NetworkError
-        If no way has two nodes.
+        If there is no way, or none has two nodes.
     """
-    used = np.unique(ways.nodes)
-    if len(ways.offsets) < 2 or len(used) < 2:
+    if len(ways.offsets) < 2:
         raise NetworkError(
             f"{source} holds no ways to walk on.", remedy="Give an extract with streets or paths."
         )
+    used = _rows_named(len(ways.lonlat), ways.nodes)
     if crs is None:
         lonlat = ways.lonlat[used]
         chosen = projected_crs((*lonlat.min(axis=0), *lonlat.max(axis=0)))
@@ -157,43 +156,35 @@ def build_network(ways: Ways, *, crs: str | None = None, source: str) -> WalkNet
         crs = ":".join(authority) if authority else chosen.srs
     xy = np.zeros((len(ways.lonlat), 2))
     xy[used] = project(ways.lonlat[used], crs)
-    first, second, way = _segments(ways.offsets, ways.nodes)
+    first, second, way, waits = _segments(ways.offsets, ways.nodes, xy, ways.way_waits)
+    if not len(way):
+        raise NetworkError(
+            f"No way of {source} has two different nodes.",
+            remedy="Check that the extract is whole: its ways have lost their nodes.",
+        )
     flags = ways.flags[way]
-    length_m = np.hypot(*(xy[first] - xy[second]).T)
-    way_length_m = np.bincount(way, weights=length_m, minlength=len(ways.flags))
-    share = np.divide(
-        length_m, way_length_m[way], out=np.zeros_like(length_m), where=way_length_m[way] > 0
-    )
-    waits = ways.way_waits[way] * share
-    # A blocked node becomes one dead end for each way piece that touches it.
     xy_all, node_waits = xy, ways.waits
-    blocked_ends = np.concatenate([ways.blocked[first], ways.blocked[second]])
-    if blocked_ends.any():
-        ends = np.concatenate([first, second]).astype(np.int64)
-        places = np.flatnonzero(blocked_ends)
-        xy_all = np.concatenate([xy, xy[ends[places]]])
-        node_waits = np.concatenate([node_waits, np.zeros(len(places), np.float32)])
-        ends[places] = len(xy) + np.arange(len(places))
-        first, second = ends[: len(first)].astype(np.int32), ends[len(first) :].astype(np.int32)
+    copied = _dead_ends(first, second, ways.blocked)
+    if len(copied):
+        xy_all = np.concatenate([xy, xy[copied]])
+        node_waits = np.concatenate([node_waits, np.zeros(len(copied), np.float32)])
     chains = _chains(len(xy_all), first, second, flags, way, waits, node_waits, ways.source)
-    starts, ends_, edge_flags, edge_waits, edge_way, offsets, sequence = chains
-    geometry = xy_all[sequence]
-    steps_m = np.hypot(*np.diff(geometry, axis=0).T) if len(geometry) > 1 else np.zeros(0)
-    steps_m = np.append(steps_m, 0.0)
-    steps_m[offsets[1:] - 1] = 0.0
-    lengths = np.rint(np.add.reduceat(steps_m, offsets[:-1]) * 1000).astype(np.int32)
-    kept = np.unique(np.concatenate([starts, ends_]))
+    starts, ends, edge_flags, edge_waits, edge_way, offsets, sequence = chains
+    lengths = _lengths_mm(xy_all, sequence, offsets)
+    kept = _rows_named(len(xy_all), starts, ends)
     order = np.argsort(_hilbert(xy_all[kept]), kind="stable")
     number = np.full(len(xy_all), -1, np.int32)
     number[kept[order]] = np.arange(len(kept), dtype=np.int32)
-    pairs = np.column_stack([number[starts], number[ends_]])
-    by_node = np.lexsort((pairs.max(axis=1), pairs.min(axis=1)))
+    pairs = np.column_stack([number[starts], number[ends]])
+    low, high = np.minimum(*pairs.T), np.maximum(*pairs.T)
+    by_node = np.argsort((low.astype(np.int64) << 32) | high, kind="stable")
     counts = np.diff(offsets)[by_node]
     new_offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     take = np.repeat(offsets[:-1][by_node] - new_offsets[:-1], counts) + np.arange(
         new_offsets[-1], dtype=np.int64
     )
-    component = _components(len(kept), pairs[by_node], edge_flags[by_node], lengths[by_node])
+    walk = (edge_flags[by_node] & EdgeFlag.WALK) > 0
+    component = components(len(kept), pairs[by_node], lengths[by_node], walk)
     arrays = {
         "node_xy": xy_all[kept[order]],
         "node_waits": node_waits[kept[order]].astype(np.float32),
@@ -204,9 +195,19 @@ def build_network(ways: Ways, *, crs: str | None = None, source: str) -> WalkNet
         "edge_waits": edge_waits[by_node].astype(np.float32),
         "edge_way": edge_way[by_node],
         "edge_offsets": new_offsets,
-        "edge_xy": geometry[take],
+        "edge_xy": xy_all[sequence[take]],
     }
+    for array in arrays.values():
+        array.flags.writeable = False  # as if mapped into memory: kernels are compiled once
     return WalkNetwork(crs=crs, version=digest(crs, arrays), source=source, **arrays)
+
+
+def _rows_named(rows: int, *numbers: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Row numbers that occur, rising: quicker than sorting them."""
+    named = np.zeros(rows, np.bool_)
+    for some in numbers:
+        named[some] = True
+    return np.flatnonzero(named)
 
 
 def digest(crs: str, arrays: dict[str, NDArray[np.generic]]) -> str:
@@ -219,20 +220,25 @@ def digest(crs: str, arrays: dict[str, NDArray[np.generic]]) -> str:
 
 
 def save_network(network: WalkNetwork, folder: Path) -> None:
-    """Write the arrays to ``folder``, which appears whole or not at all."""
+    """Write the arrays to ``folder``, which appears whole or not at all.
+
+    A network that is there already is replaced; whoever has it open keeps what they opened.
+    """
     folder.parent.mkdir(parents=True, exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}-"))
-    texts = {"format": FORMAT}
-    for field in fields(network):
-        value = getattr(network, field.name)
-        if isinstance(value, np.ndarray):
-            np.save(draft / f"{field.name}.npy", value)
-        else:
-            texts[field.name] = value
-    (draft / "network.json").write_text(json.dumps(texts), encoding="utf-8")
-    if folder.exists():
-        shutil.rmtree(folder)
-    draft.rename(folder)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name[:8]}-") as aside:
+        draft = Path(aside) / "new"
+        draft.mkdir()
+        texts = {"format": FORMAT}
+        for field in fields(network):
+            value = getattr(network, field.name)
+            if isinstance(value, np.ndarray):
+                np.save(draft / f"{field.name}.npy", value)
+            else:
+                texts[field.name] = value
+        (draft / "network.json").write_text(json.dumps(texts), encoding="utf-8")
+        if folder.exists():
+            folder.rename(Path(aside) / "old")
+        draft.rename(folder)
 
 
 def open_network(folder: Path) -> WalkNetwork:
@@ -241,7 +247,8 @@ def open_network(folder: Path) -> WalkNetwork:
     Raises
     ------
     NetworkError
-        If the folder is not whole or of another format.
+        If the folder is not whole or of another format. The digest is not computed anew, since
+        that would read all of it.
     """
     remedy = "Delete the folder; it is made anew from the database."
     try:
@@ -253,13 +260,32 @@ def open_network(folder: Path) -> WalkNetwork:
             for field in fields(WalkNetwork)
             if field.name not in texts
         }
-        return WalkNetwork(**texts, **arrays)
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        network = WalkNetwork(**texts, **arrays)
+        nodes, edges = len(network.node_xy), len(network.edge_nodes)
+        fits = [
+            *(len(a) == nodes for a in (network.node_waits, network.node_component)),
+            *(
+                len(a) == edges
+                for a in (
+                    network.edge_length_mm,
+                    network.edge_flags,
+                    network.edge_waits,
+                    network.edge_way,
+                    network.edge_offsets[1:],
+                )
+            ),
+            network.edge_offsets[-1] == len(network.edge_xy),
+        ]
+        if not all(fits):
+            raise NetworkError(f"The arrays of {folder} do not fit together.", remedy=remedy)
+    except (OSError, ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise NetworkError(f"{folder} holds no whole network: {error}.", remedy=remedy) from error
+    return network
 
 
-@njit(cache=True)
-def _segments(offsets, nodes):  # type: ignore[no-untyped-def]
+@kernel
+def _segments(offsets, nodes, xy, way_waits):  # type: ignore[no-untyped-def]
+    """Pieces of ways between two nodes, each with its share of the way's waits."""
     count = 0
     for way in range(len(offsets) - 1):
         for k in range(offsets[way], offsets[way + 1] - 1):
@@ -268,25 +294,66 @@ def _segments(offsets, nodes):  # type: ignore[no-untyped-def]
     first = np.empty(count, np.int32)
     second = np.empty(count, np.int32)
     owner = np.empty(count, np.int32)
+    waits = np.zeros(count)
     at = 0
     for way in range(len(offsets) - 1):
+        begin = at
+        length_m = 0.0
         for k in range(offsets[way], offsets[way + 1] - 1):
-            if nodes[k] != nodes[k + 1]:
-                first[at] = nodes[k]
-                second[at] = nodes[k + 1]
-                owner[at] = way
+            a, b = nodes[k], nodes[k + 1]
+            if a != b:
+                first[at], second[at], owner[at] = a, b, way
+                length_m += np.hypot(xy[b, 0] - xy[a, 0], xy[b, 1] - xy[a, 1])
                 at += 1
-    return first, second, owner
+        if way_waits[way] > 0:
+            for s in range(begin, at):
+                a, b = first[s], second[s]
+                piece_m = np.hypot(xy[b, 0] - xy[a, 0], xy[b, 1] - xy[a, 1])
+                share = piece_m / length_m if length_m > 0 else 1.0 / (at - begin)
+                waits[s] = way_waits[way] * share
+    return first, second, owner, waits
 
 
-@njit(cache=True)
+@kernel
+def _dead_ends(first, second, blocked):  # type: ignore[no-untyped-def]
+    """Give every piece that touches a blocked node an end of its own; which nodes were copied."""
+    count = 0
+    for s in range(len(first)):
+        count += blocked[first[s]] + blocked[second[s]]
+    copied = np.empty(count, np.int32)
+    at = 0
+    for s in range(len(first)):
+        if blocked[first[s]]:
+            copied[at] = first[s]
+            first[s] = len(blocked) + at
+            at += 1
+        if blocked[second[s]]:
+            copied[at] = second[s]
+            second[s] = len(blocked) + at
+            at += 1
+    return copied
+
+
+@kernel
+def _lengths_mm(xy, sequence, offsets):  # type: ignore[no-untyped-def]
+    lengths = np.empty(len(offsets) - 1, np.int32)
+    for e in range(len(lengths)):
+        length_m = 0.0
+        for k in range(offsets[e], offsets[e + 1] - 1):
+            a, b = sequence[k], sequence[k + 1]
+            length_m += np.hypot(xy[b, 0] - xy[a, 0], xy[b, 1] - xy[a, 1])
+        lengths[e] = np.rint(length_m * 1000)
+    return lengths
+
+
+@kernel
 def _turned(flags):  # type: ignore[no-untyped-def]
     forward = (flags >> 1) & 1
     backward = (flags >> 2) & 1
     return (flags & ~6) | (backward << 1) | (forward << 2)
 
 
-@njit(cache=True)
+@kernel
 def _chains(n, first, second, flags, way, waits, node_waits, source):  # type: ignore[no-untyped-def]
     """Join segments through nodes where nothing changes."""
     m = len(first)
@@ -390,18 +457,32 @@ def _hilbert(xy: NDArray[np.float64], order: int = 16) -> NDArray[np.int64]:
     return d
 
 
-def _components(
+def components(
     n: int,
-    pairs: NDArray[np.int32],
-    flags: NDArray[np.uint16],
-    lengths_mm: NDArray[np.int32],
+    edge_nodes: NDArray[np.int32],
+    length_mm: NDArray[np.int32],
+    usable: NDArray[np.bool_],
 ) -> NDArray[np.int32]:
-    walk = (flags & EdgeFlag.WALK) > 0
-    matrix = coo_array(
-        (np.ones(int(walk.sum()), np.int8), (pairs[walk, 0], pairs[walk, 1])), shape=(n, n)
-    )
+    """Connected component of each node over usable edges, whatever their direction.
+
+    Parameters
+    ----------
+    n : int
+        Number of nodes.
+    edge_nodes : ndarray, shape (m, 2)
+    length_mm : ndarray, shape (m,)
+    usable : ndarray, shape (m,)
+
+    Returns
+    -------
+    ndarray, shape (n,), int32
+        0 is the longest, and so on; nodes without a usable edge come last.
+    """
+    first, second = edge_nodes[usable].T
+    matrix = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(n, n))
     count, label = connected_components(matrix, directed=False)
-    length = np.bincount(label[pairs[walk, 0]], weights=lengths_mm[walk], minlength=count)
+    length = np.bincount(label[first], weights=length_mm[usable], minlength=count)
     rank = np.empty(count, np.int32)
     rank[np.argsort(-length, kind="stable")] = np.arange(count, dtype=np.int32)
-    return rank[label].astype(np.int32)
+    numbered: NDArray[np.int32] = rank[label]
+    return numbered

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from geo.errors import SnapError
 from geo.impedance import LONGEST_MM, Impedance
+from geo.kernels import UNREACHED, borrowed_labels, kernel
 from geo.network import WalkNetwork
-from geo.search import _direct, _pop, _push, _same_version, _seeds
+from geo.search import _direct, _pop, _push, _same_version, _seeds, _widened
 from geo.snapping import SnappedPoints
 
 
@@ -46,49 +46,104 @@ class Route:
     way: NDArray[np.int64]
 
 
-@njit(cache=True, nogil=True)
-def _tree(  # type: ignore[no-untyped-def]
-    seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, arc_edge, cost, wait
+@kernel
+def _way(  # type: ignore[no-untyped-def]
+    from_a,
+    leg_a,
+    from_b,
+    leg_b,
+    to_a,
+    cost_a,
+    to_b,
+    cost_b,
+    cutoff,
+    indptr,
+    head,
+    arc_edge,
+    cost,
+    wait,
+    label,
+    by_edge,
+    toward,
 ):
-    """Labels and the edge each node leaves by, searched backwards from the destination."""
-    n = len(indptr) - 1
-    label = np.full(n, -1, np.int64)
-    by_edge = np.full(n, -1, np.int32)
-    toward = np.full(n, -1, np.int32)
+    """Cheapest way between the ends of two edges, searched backwards from the destination.
+
+    Labels, edges and next nodes are `UNREACHED` before and after. It stops as soon as no better
+    way can follow.
+
+    Returns
+    -------
+    tuple
+        Cost (above the cutoff where there is no way), end left by (0 or 1), nodes on the way, and
+        the edges between them.
+    """
     heap = np.empty(1024, np.int64)
-    size = 0
+    touched = np.empty(1024, np.int32)
+    size = count = 0
+    best = np.int64(cutoff) + 1
     for which in range(2):
-        v = seed_a if which == 0 else seed_b
+        v = to_a if which == 0 else to_b
         d = cost_a if which == 0 else cost_b
         if d < 0:
             continue
         d += wait[v]
-        if d <= cutoff and (label[v] < 0 or d < label[v]):
-            label[v] = d
-            _push(heap, size, (np.int64(d) << 32) | v)
-            size += 1
+        if d > cutoff or d >= label[v]:
+            continue
+        if label[v] == UNREACHED:
+            touched[count] = v
+            count += 1
+        label[v] = d
+        _push(heap, size, (np.int64(d) << 32) | v)
+        size += 1
     while size > 0:
         key = _pop(heap, size)
         size -= 1
         v = np.int32(key & 0xFFFFFFFF)
         d = key >> 32
+        if d > best:
+            break
         if d > label[v]:
             continue
+        if v == from_a and leg_a >= 0:
+            best = min(best, d + leg_a)
+        if v == from_b and leg_b >= 0:
+            best = min(best, d + leg_b)
         for k in range(indptr[v], indptr[v + 1]):
             u = head[k]
             t = d + cost[k]
-            if t > cutoff or (label[u] >= 0 and label[u] <= t):
+            if t > cutoff or t > best or t >= label[u]:
                 continue
+            if label[u] == UNREACHED:
+                if count == len(touched):
+                    touched = _widened(touched, 2 * count)
+                touched[count] = u
+                count += 1
             label[u] = t
             by_edge[u] = arc_edge[k]
             toward[u] = v
             if size == len(heap):
-                wider = np.empty(2 * size, np.int64)
-                wider[:size] = heap
-                heap = wider
+                heap = _widened(heap, 2 * size)
             _push(heap, size, (t << 32) | u)
             size += 1
-    return label, by_edge, toward
+    best, leave = np.int64(cutoff) + 1, -1
+    if leg_a >= 0 and label[from_a] != UNREACHED and leg_a + label[from_a] < best:
+        best, leave = leg_a + label[from_a], 0
+    if leg_b >= 0 and label[from_b] != UNREACHED and leg_b + label[from_b] < best:
+        best, leave = leg_b + label[from_b], 1
+    nodes = np.empty(count, np.int32)
+    edges = np.empty(count, np.int32)
+    steps = 0
+    if leave >= 0:
+        nodes[0] = from_a if leave == 0 else from_b
+        while toward[nodes[steps]] != UNREACHED:
+            edges[steps] = by_edge[nodes[steps]]
+            nodes[steps + 1] = toward[nodes[steps]]
+            steps += 1
+        steps += 1
+    for k in range(count):
+        v = touched[k]
+        label[v] = by_edge[v] = toward[v] = UNREACHED
+    return best, leave, nodes[:steps].copy(), edges[: max(steps - 1, 0)].copy()
 
 
 def route(
@@ -130,20 +185,21 @@ def route(
     cutoff = LONGEST_MM if cutoff_s is None else impedance.cutoff_mm(cutoff_s) + 1
     ends = [column[0] for column in _seeds(network, impedance, destination, inward=True)]
     starts = [column[0] for column in _seeds(network, impedance, origin, inward=False)]
-    label, by_edge, toward = _tree(
-        *ends,
-        cutoff,
-        impedance.reverse_indptr,
-        impedance.reverse_head,
-        impedance.reverse_edge,
-        impedance.reverse_cost_mm,
-        impedance.node_wait_mm,
-    )
-    best, leave = 2**62, -1
-    for side in (0, 1):
-        node, leg = int(starts[2 * side]), int(starts[2 * side + 1])
-        if leg >= 0 and label[node] >= 0 and leg + label[node] < best:
-            best, leave = leg + int(label[node]), side
+    n = len(network.node_xy)
+    with borrowed_labels(n) as label, borrowed_labels(n) as by_edge, borrowed_labels(n) as toward:
+        best, leave, nodes, edges = _way(
+            *starts,
+            *ends,
+            cutoff,
+            impedance.reverse_indptr,
+            impedance.reverse_head,
+            impedance.reverse_edge,
+            impedance.reverse_cost_mm,
+            impedance.node_wait_mm,
+            label,
+            by_edge,
+            toward,
+        )
     offset, goal = int(origin.offset_mm[0]), int(destination.offset_mm[0])
     legs_mm = int(origin.access_mm[0]) + int(destination.access_mm[0])
     if start == end:
@@ -155,7 +211,7 @@ def route(
             goal,
         )
         if along >= 0 and along + legs_mm <= best:
-            best, leave = int(along) + legs_mm, 2
+            best, leave = along + legs_mm, 2
     if leave < 0 or best > cutoff:
         return None
     pieces: list[tuple[int, int, int]] = []  # edge, from offset, to offset
@@ -164,15 +220,11 @@ def route(
     else:
         length = int(network.edge_length_mm[start])
         pieces.append((start, offset, 0 if leave == 0 else length))
-        node = int(network.edge_nodes[start, leave])
-        while toward[node] >= 0:
-            edge = int(by_edge[node])
+        for edge, here, there in zip(edges.tolist(), nodes[:-1], nodes[1:], strict=True):
             length = int(network.edge_length_mm[edge])
-            forward = int(network.edge_nodes[edge, 0]) == node and (
-                int(network.edge_nodes[edge, 1]) == toward[node]
-            )
+            forward = tuple(network.edge_nodes[edge]) == (here, there)
             pieces.append((edge, 0, length) if forward else (edge, length, 0))
-            node = int(toward[node])
+        node = int(nodes[-1])
         at_first = int(network.edge_nodes[end, 0]) == node and (
             int(network.edge_nodes[end, 1]) != node or ends[3] < 0 or 0 <= ends[1] <= ends[3]
         )

@@ -5,16 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import get_num_threads, njit, prange
 from numpy.typing import NDArray
 
 from geo.errors import SnapError
 from geo.impedance import LONGEST_MM, Impedance
+from geo.kernels import UNREACHED, borrowed_labels, in_shares, kernel
 from geo.network import WalkNetwork
 from geo.snapping import SnappedPoints
 
 NONE = -1
-UNREACHED = 2**31 - 1
+FAR = 2**63 - 1
+"""Label of a node that no sweep has reached."""
+
+_SOURCES_A_THREAD = 4
+_POINTS_A_THREAD = 16_384
+_PART = 1 << 15
+"""Nodes that are swept at a time: what of them is read and written stays in a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +68,7 @@ class NearestFacility:
     cost_mm: NDArray[np.int64]
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _push(heap, size, key):  # type: ignore[no-untyped-def]
     i = size
     while i > 0:
@@ -74,7 +80,7 @@ def _push(heap, size, key):  # type: ignore[no-untyped-def]
     heap[i] = key
 
 
-@njit(cache=True, inline="always")
+@kernel(inline="always")
 def _pop(heap, size):  # type: ignore[no-untyped-def]
     """Take the least key; ``size`` is the size before."""
     top = heap[0]
@@ -95,24 +101,14 @@ def _pop(heap, size):  # type: ignore[no-untyped-def]
     return top
 
 
-@njit(cache=True)
+@kernel
 def _dijkstra(  # type: ignore[no-untyped-def]
-    seed_a,
-    cost_a,
-    seed_b,
-    cost_b,
-    cutoff,
-    indptr,
-    head,
-    cost,
-    wait,
-    label,
-    stamp,
-    mark,
-    heap,
-    order,
+    seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, cost, wait, label, heap, order
 ):
-    """Settle all nodes within the cutoff; nodes in ``order``, labels in ``label``."""
+    """Settle all nodes within the cutoff; nodes in ``order``, labels in ``label``.
+
+    Labels are `UNREACHED` before; the caller resets those of ``order``: no other is touched.
+    """
     size = 0
     count = 0
     for which in range(2):
@@ -121,9 +117,8 @@ def _dijkstra(  # type: ignore[no-untyped-def]
         if d < 0:
             continue
         d += wait[v]
-        if d > cutoff or (stamp[v] == mark and label[v] <= d):
+        if d > cutoff or label[v] <= d:
             continue
-        stamp[v] = mark
         label[v] = d
         _push(heap, size, (np.int64(d) << 32) | v)
         size += 1
@@ -135,28 +130,23 @@ def _dijkstra(  # type: ignore[no-untyped-def]
         if d > label[v]:
             continue
         if count == len(order):
-            grown = np.empty(2 * count, np.int32)
-            grown[:count] = order
-            order = grown
+            order = _widened(order, 2 * count)
         order[count] = v
         count += 1
         for k in range(indptr[v], indptr[v + 1]):
             u = head[k]
             t = d + cost[k]
-            if t > cutoff or (stamp[u] == mark and label[u] <= t):
+            if t > cutoff or label[u] <= t:
                 continue
-            stamp[u] = mark
             label[u] = t
             if size == len(heap):
-                wider = np.empty(2 * size, np.int64)
-                wider[:size] = heap
-                heap = wider
+                heap = _widened(heap, 2 * size)
             _push(heap, size, (np.int64(t) << 32) | u)
             size += 1
     return count, heap, order
 
 
-@njit(cache=True)
+@kernel
 def _widened(array, room):  # type: ignore[no-untyped-def]
     wider = np.empty(room, array.dtype)
     for k in range(len(array)):
@@ -164,18 +154,16 @@ def _widened(array, room):  # type: ignore[no-untyped-def]
     return wider
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reach_some(  # type: ignore[no-untyped-def]
-    low, high, seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, cost, wait, counts
+    low, high, seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, cost, wait, label
 ):
-    """Search from sources low to high with one set of work arrays; labels are stamped."""
-    n = len(indptr) - 1
-    label = np.empty(n, np.int32)
-    stamp = np.zeros(n, np.int32)
+    """Search from sources low to high with one set of work arrays."""
     heap = np.empty(1024, np.int64)
     order = np.empty(1024, np.int32)
     kept = np.empty(4096, np.int32)
     kept_cost = np.empty(4096, np.int32)
+    counts = np.empty(high - low, np.int64)
     total = 0
     for s in range(low, high):
         count, heap, order = _dijkstra(
@@ -189,8 +177,6 @@ def _reach_some(  # type: ignore[no-untyped-def]
             cost,
             wait,
             label,
-            stamp,
-            s - low + 1,
             heap,
             order,
         )
@@ -199,37 +185,25 @@ def _reach_some(  # type: ignore[no-untyped-def]
             kept = _widened(kept, room)
             kept_cost = _widened(kept_cost, room)
         for k in range(count):
-            kept[total + k] = order[k]
-            kept_cost[total + k] = label[order[k]]
+            v = order[k]
+            kept[total + k] = v
+            kept_cost[total + k] = label[v]
+            label[v] = UNREACHED
         total += count
-        counts[s] = count
-    return kept[:total].copy(), kept_cost[:total].copy()
+        counts[s - low] = count
+    return counts, kept[:total].copy(), kept_cost[:total].copy()
 
 
-@njit(cache=True, parallel=True, nogil=True)
-def _reach_all(  # type: ignore[no-untyped-def]
-    seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, cost, wait, chunks
-):
-    sources = len(seed_a)
-    counts = np.zeros(sources, np.int64)
-    nodes = [np.empty(0, np.int32) for _ in range(chunks)]
-    costs = [np.empty(0, np.int32) for _ in range(chunks)]
-    for chunk in prange(chunks):
-        nodes[chunk], costs[chunk] = _reach_some(
-            sources * chunk // chunks,
-            sources * (chunk + 1) // chunks,
-            seed_a,
-            cost_a,
-            seed_b,
-            cost_b,
-            cutoff,
-            indptr,
-            head,
-            cost,
-            wait,
-            counts,
-        )
-    return counts, nodes, costs
+def _rows(
+    parts: list[tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]],
+) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+    """Shares of compressed rows, each with its counts, as one."""
+    counts, which, cost = (list(columns) for columns in zip(*parts, strict=True))
+    offsets = np.zeros(sum(map(len, counts)) + 1, np.int64)
+    np.cumsum(np.concatenate(counts), out=offsets[1:])
+    if len(parts) == 1:
+        return offsets, which[0], cost[0]
+    return offsets, np.concatenate(which), np.concatenate(cost)
 
 
 def reach(
@@ -253,18 +227,23 @@ def reach(
     """
     _same_version(network, impedance, sources)
     seeds = _seeds(network, impedance, sources, inward=True)
-    chunks = max(1, min(get_num_threads() * 4, len(sources)))
-    counts, nodes, costs = _reach_all(
-        *seeds,
-        impedance.cutoff_mm(cutoff_s),
-        impedance.reverse_indptr,
-        impedance.reverse_head,
-        impedance.reverse_cost_mm,
-        impedance.node_wait_mm,
-        chunks,
-    )
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return Reached(offsets, np.concatenate(nodes), np.concatenate(costs))
+    cutoff = impedance.cutoff_mm(cutoff_s)
+
+    def some(low: int, high: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+        with borrowed_labels(len(network.node_xy)) as label:
+            return _reach_some(
+                low,
+                high,
+                *seeds,
+                cutoff,
+                impedance.reverse_indptr,
+                impedance.reverse_head,
+                impedance.reverse_cost_mm,
+                impedance.node_wait_mm,
+                label,
+            )
+
+    return Reached(*_rows(in_shares(some, len(sources), least=_SOURCES_A_THREAD)))
 
 
 def _same_version(network: WalkNetwork, impedance: Impedance, *points: SnappedPoints) -> None:
@@ -283,28 +262,47 @@ def _seeds(
 
     ``inward``: people walk from the end to the point (a station); else from the point to the end.
     """
-    edge = points.edge
-    here = edge >= 0
-    safe = np.where(here, edge, 0)
-    length = network.edge_length_mm[safe].astype(np.int64)
-    offset = points.offset_mm.astype(np.int64)
     toward_first = impedance.forward_mm if inward else impedance.backward_mm
     toward_second = impedance.backward_mm if inward else impedance.forward_mm
-    costs = []
-    for whole, part in ((toward_first, offset), (toward_second, length - offset)):
-        whole_mm = whole[safe].astype(np.int64)
-        partial = np.where(length > 0, whole_mm * part // np.maximum(length, 1), 0)
-        costs.append(np.where(here & (whole_mm >= 0), partial + points.access_mm, -1))
-    nodes = network.edge_nodes[safe]
-    return (
-        np.ascontiguousarray(nodes[:, 0]),
-        costs[0],
-        np.ascontiguousarray(nodes[:, 1]),
-        costs[1],
+    return _legs(
+        points.edge,
+        points.offset_mm,
+        points.access_mm,
+        network.edge_nodes,
+        network.edge_length_mm,
+        toward_first,
+        toward_second,
     )
 
 
-@njit(cache=True)
+@kernel
+def _leg(whole, part, length, access):  # type: ignore[no-untyped-def]
+    """Cost of a part of an edge and of the access to it; -1 where closed."""
+    if whole < 0:
+        return np.int64(-1)
+    if length <= 0:
+        return np.int64(access)
+    return np.int64(whole) * np.int64(part) // np.int64(length) + np.int64(access)
+
+
+@kernel
+def _legs(edge, offset, access, edge_nodes, length, toward_first, toward_second):  # type: ignore[no-untyped-def]
+    n = len(edge)
+    first = np.zeros(n, np.int32)
+    second = np.zeros(n, np.int32)
+    first_cost = np.full(n, -1, np.int64)
+    second_cost = np.full(n, -1, np.int64)
+    for i in range(n):
+        e = edge[i]
+        if e >= 0:
+            first[i], second[i] = edge_nodes[e, 0], edge_nodes[e, 1]
+            first_cost[i] = _leg(toward_first[e], offset[i], length[e], access[i])
+            rest = length[e] - offset[i]
+            second_cost[i] = _leg(toward_second[e], rest, length[e], access[i])
+    return first, first_cost, second, second_cost
+
+
+@kernel
 def _direct(length, forward, backward, from_offset, to_offset):  # type: ignore[no-untyped-def]
     """Cost along one edge from one offset to another; -1 where closed."""
     if to_offset >= from_offset:
@@ -318,7 +316,7 @@ def _direct(length, forward, backward, from_offset, to_offset):  # type: ignore[
     return whole * part // length
 
 
-@njit(cache=True)
+@kernel
 def _by_edge(edge, m):  # type: ignore[no-untyped-def]
     indptr = np.zeros(m + 1, np.int32)
     for i in range(len(edge)):
@@ -335,133 +333,211 @@ def _by_edge(edge, m):  # type: ignore[no-untyped-def]
     return indptr, content
 
 
-@njit(cache=True, nogil=True)
-def _sweep(seed_node, seed_cost, seed_facility, cutoff, indptr, head, cost, wait, label):  # type: ignore[no-untyped-def]
-    """Multi-source search; label = cost << 32 | facility, so ties go to the lower facility."""
-    keys = np.empty(max(1024, 2 * len(seed_node)), np.int64)
-    nodes = np.empty(len(keys), np.int32)
-    size = 0
-    k = 0
-    seeds = len(seed_node)
-    v = np.int32(0)
-    while True:
-        # Seeds first, then settle: one loop body pushes for both.
-        if k < seeds:
-            u = seed_node[k]
-            t = ((seed_cost[k] + wait[u]) << 32) | seed_facility[k]
-            k += 1
-            if (t >> 32) <= cutoff and t < label[u]:
+@kernel
+def _sweep_parts(  # type: ignore[no-untyped-def]
+    low, high, part_of, seed_node, seed_key, cutoff, indptr, head, cost, label
+):
+    """Sweep parts low to high of the network, each by itself; nodes reached, nodes left from.
+
+    ``part_of`` tells where the seeds of each part begin. Seeds are sorted by node.
+    """
+    nodes = len(indptr) - 1
+    heap = np.empty(1024, np.int64)
+    touched = np.empty(1024, np.int32)
+    leaving = np.empty(1024, np.int32)
+    reached = left = 0
+    for part in range(low, high):
+        size = 0
+        south, north = part * _PART, min((part + 1) * _PART, nodes)
+        for k in range(part_of[part], part_of[part + 1]):
+            u, t = seed_node[k], seed_key[k]
+            if t >= label[u]:
+                continue
+            if label[u] == FAR:
+                if reached == len(touched):
+                    touched = _widened(touched, 2 * reached)
+                touched[reached] = u
+                reached += 1
+            label[u] = t
+            if size == len(heap):
+                heap = _widened(heap, 2 * size)
+            _push(heap, size, ((t >> 32) << 32) | u)
+            size += 1
+        while size > 0:
+            key = _pop(heap, size)
+            size -= 1
+            v = np.int32(key & 0xFFFFFFFF)
+            here = label[v]
+            if key >> 32 > here >> 32:
+                continue
+            leaves = False
+            for a in range(indptr[v], indptr[v + 1]):
+                u = head[a]
+                if u < south or u >= north:
+                    leaves = True
+                    continue
+                d = (here >> 32) + cost[a]
+                t = (d << 32) | (here & 0xFFFFFFFF)
+                if d > cutoff or t >= label[u]:
+                    continue
+                if label[u] == FAR:
+                    if reached == len(touched):
+                        touched = _widened(touched, 2 * reached)
+                    touched[reached] = u
+                    reached += 1
                 label[u] = t
-                if size == len(keys):
-                    keys, nodes = _grow(keys, nodes)
-                _push_pair(keys, nodes, size, t, u)
+                if size == len(heap):
+                    heap = _widened(heap, 2 * size)
+                _push(heap, size, ((t >> 32) << 32) | u)
                 size += 1
-            continue
-        if size == 0:
+            if leaves:
+                if left == len(leaving):
+                    leaving = _widened(leaving, 2 * left)
+                leaving[left] = v
+                left += 1
+    return touched[:reached].copy(), leaving[:left].copy()
+
+
+@kernel
+def _sweep_on(leaving, cutoff, indptr, head, cost, label):  # type: ignore[no-untyped-def]
+    """Go on over the borders of the parts until nothing gets nearer; nodes newly reached."""
+    heap = np.empty(1024, np.int64)
+    touched = np.empty(1024, np.int32)
+    size = reached = 0
+    k = 0
+    while True:
+        if k < len(leaving):
+            v = leaving[k]
+            k += 1
+        elif size > 0:
+            key = _pop(heap, size)
+            size -= 1
+            v = np.int32(key & 0xFFFFFFFF)
+            if key >> 32 > label[v] >> 32:
+                continue
+        else:
             break
-        key = keys[0]
-        v = nodes[0]
-        _pop_pair(keys, nodes, size)
-        size -= 1
-        if key > label[v]:
-            continue
+        here = label[v]
         for a in range(indptr[v], indptr[v + 1]):
             u = head[a]
-            t = key + (np.int64(cost[a]) << 32)
-            if (t >> 32) > cutoff or t >= label[u]:
+            d = (here >> 32) + cost[a]
+            t = (d << 32) | (here & 0xFFFFFFFF)
+            if d > cutoff or t >= label[u]:
                 continue
+            if label[u] == FAR:
+                if reached == len(touched):
+                    touched = _widened(touched, 2 * reached)
+                touched[reached] = u
+                reached += 1
             label[u] = t
-            if size == len(keys):
-                keys, nodes = _grow(keys, nodes)
-            _push_pair(keys, nodes, size, t, u)
+            if size == len(heap):
+                heap = _widened(heap, 2 * size)
+            _push(heap, size, ((t >> 32) << 32) | u)
             size += 1
+    return touched[:reached].copy()
 
 
-@njit(cache=True)
-def _grow(keys, nodes):  # type: ignore[no-untyped-def]
-    wider = np.empty(2 * len(keys), np.int64)
-    wider[: len(keys)] = keys
-    wider_nodes = np.empty(2 * len(keys), np.int32)
-    wider_nodes[: len(keys)] = nodes
-    return wider, wider_nodes
+def _sweep(
+    impedance: Impedance,
+    nodes: NDArray[np.int32],
+    costs: NDArray[np.int64],
+    who: NDArray[np.int64],
+    cutoff: int,
+    label: NDArray[np.int64],
+) -> list[NDArray[np.int32]]:
+    """Label all nodes with cost << 32 | facility, so that ties go to the lower facility.
+
+    Parts of the network, neighbours in space, are swept one by one and at the same time, each from
+    the facilities in it; then what crosses their borders is put right. The order does not change
+    the labels, which are the least that no arc can lower, but a search that hops between a
+    thousand places waits for memory most of its time.
+
+    Returns
+    -------
+    list of ndarray
+        Nodes reached, which whoever owns the labels has to reset.
+    """
+    costs = costs + impedance.node_wait_mm[nodes]
+    near = costs <= cutoff
+    nodes, keys = nodes[near], (costs[near] << 32) | who[near]
+    order = np.argsort(nodes, kind="stable")
+    nodes, keys = nodes[order], keys[order]
+    parts = -(-len(impedance.node_wait_mm) // _PART)
+    part_of = np.searchsorted(nodes, np.arange(parts + 1) * _PART)
+    arcs = impedance.reverse_indptr, impedance.reverse_head, impedance.reverse_cost_mm
+
+    def some(low: int, high: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        return _sweep_parts(low, high, part_of, nodes, keys, cutoff, *arcs, label)
+
+    swept = in_shares(some, parts, least=1)
+    touched = [reached for reached, _ in swept]
+    leaving = np.concatenate([left for _, left in swept])
+    touched.append(_sweep_on(leaving, cutoff, *arcs, label))
+    return touched
 
 
-@njit(cache=True, inline="always")
-def _push_pair(keys, nodes, size, key, node):  # type: ignore[no-untyped-def]
-    i = size
-    while i > 0:
-        parent = (i - 1) >> 1
-        if keys[parent] <= key:
-            break
-        keys[i] = keys[parent]
-        nodes[i] = nodes[parent]
-        i = parent
-    keys[i] = key
-    nodes[i] = node
+@kernel
+def _first_at(edges, e):  # type: ignore[no-untyped-def]
+    """First row of rising edges that is not below e."""
+    low, high = 0, len(edges)
+    while low < high:
+        middle = (low + high) >> 1
+        if edges[middle] < e:
+            low = middle + 1
+        else:
+            high = middle
+    return low
 
 
-@njit(cache=True, inline="always")
-def _pop_pair(keys, nodes, size):  # type: ignore[no-untyped-def]
-    last, last_node = keys[size - 1], nodes[size - 1]
-    size -= 1
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= size:
-            break
-        if child + 1 < size and keys[child + 1] < keys[child]:
-            child += 1
-        if keys[child] >= last:
-            break
-        keys[i] = keys[child]
-        nodes[i] = nodes[child]
-        i = child
-    keys[i] = last
-    nodes[i] = last_node
-
-
-@njit(cache=True, parallel=True, nogil=True)
+@kernel
 def _gather(  # type: ignore[no-untyped-def]
+    low,
+    high,
     edge,
     offset,
     access,
-    d_first,
-    d_second,
-    first,
-    second,
     label,
-    far,
-    f_indptr,
-    f_content,
+    by_edge,
+    at_edge,
     f_offset,
     f_access,
+    edge_nodes,
     length,
     forward,
     backward,
     cutoff,
+    mm_per_s,
+    seconds,
+    facility,
+    cost_mm,
 ):
-    n = len(edge)
-    best = np.full(n, far, np.int64)
-    for i in prange(n):
+    """Least of both ends' labels and of the facilities on the same edge, for some points."""
+    for i in range(low, high):
+        seconds[i], facility[i], cost_mm[i] = np.nan, NONE, NONE
         e = edge[i]
         if e < 0:
             continue
-        t = far
-        if d_first[i] >= 0 and label[first[i]] < far:
-            t = min(t, label[first[i]] + (d_first[i] << 32))
-        if d_second[i] >= 0 and label[second[i]] < far:
-            t = min(t, label[second[i]] + (d_second[i] << 32))
-        for k in range(f_indptr[e], f_indptr[e + 1]):
-            f = f_content[k]
+        best = FAR
+        # People walk backward to the first node; its wait is in the label already.
+        for side in range(2):
+            here = label[edge_nodes[e, side]]
+            if here < FAR:
+                whole = backward[e] if side == 0 else forward[e]
+                part = offset[i] if side == 0 else length[e] - offset[i]
+                leg = _leg(whole, part, length[e], access[i])
+                if leg >= 0 and leg <= cutoff - (here >> 32):
+                    best = min(best, here + (leg << 32))
+        for k in range(_first_at(at_edge, e), len(at_edge)):
+            if at_edge[k] != e:
+                break
+            f = by_edge[k]
             along = _direct(length[e], forward[e], backward[e], offset[i], f_offset[f])
             if along >= 0:
-                t = min(t, ((np.int64(access[i]) + along + f_access[f]) << 32) | f)
-        if t < far and (t >> 32) <= cutoff:
-            best[i] = t
-    return best
-
-
-FAR = np.int64(2**63 - 1)
+                best = min(best, ((np.int64(access[i]) + along + f_access[f]) << 32) | f)
+        if best < FAR and (best >> 32) <= cutoff:
+            cost_mm[i] = best >> 32
+            facility[i] = best & 0xFFFFFFFF
+            seconds[i] = (best >> 32) / mm_per_s
 
 
 def nearest_facility(
@@ -492,55 +568,47 @@ def nearest_facility(
     Dijkstra (1959); multi-source form as in Erwig (2000).
     """
     _same_version(network, impedance, demand, facilities)
-    cutoff = np.int64(LONGEST_MM if cutoff_s is None else impedance.cutoff_mm(cutoff_s))
+    cutoff = LONGEST_MM if cutoff_s is None else impedance.cutoff_mm(cutoff_s)
     a, a_cost, b, b_cost = _seeds(network, impedance, facilities, inward=True)
-    nodes = np.concatenate([a, b])
-    costs = np.concatenate([a_cost, b_cost])
+    nodes, costs = np.concatenate([a, b]), np.concatenate([a_cost, b_cost])
     who = np.tile(np.arange(len(facilities), dtype=np.int64), 2)
     open_ = costs >= 0
-    label = np.full(len(network.node_xy), FAR, np.int64)
-    _sweep(
-        nodes[open_],
-        costs[open_],
-        who[open_],
-        cutoff,
-        impedance.reverse_indptr,
-        impedance.reverse_head,
-        impedance.reverse_cost_mm,
-        impedance.node_wait_mm,
-        label,
-    )
-    first, d_first, second, d_second = _seeds(network, impedance, demand, inward=False)
-    # The wait of the last node is in the label already.
-    by_edge = _by_edge(facilities.edge, len(network.edge_length_mm))
-    best = _gather(
-        demand.edge,
-        demand.offset_mm,
-        demand.access_mm,
-        d_first,
-        d_second,
-        first,
-        second,
-        label,
-        FAR,
-        *by_edge,
-        facilities.offset_mm,
-        facilities.access_mm,
-        network.edge_length_mm,
-        impedance.forward_mm,
-        impedance.backward_mm,
-        cutoff,
-    )
-    found = best < FAR
-    cost = np.where(found, best >> 32, -1)
-    return NearestFacility(
-        impedance.seconds(cost),
-        np.where(found, best & 0xFFFFFFFF, NONE).astype(np.int32),
-        cost,
-    )
+    by_edge = np.argsort(facilities.edge, kind="stable")
+    n = len(demand)
+    found = NearestFacility(np.empty(n, np.float32), np.empty(n, np.int32), np.empty(n, np.int64))
+    with borrowed_labels(len(network.node_xy), FAR) as label:
+        touched = _sweep(impedance, nodes[open_], costs[open_], who[open_], cutoff, label)
+        in_shares(
+            lambda low, high: _gather(
+                low,
+                high,
+                demand.edge,
+                demand.offset_mm,
+                demand.access_mm,
+                label,
+                by_edge,
+                facilities.edge[by_edge],
+                facilities.offset_mm,
+                facilities.access_mm,
+                network.edge_nodes,
+                network.edge_length_mm,
+                impedance.forward_mm,
+                impedance.backward_mm,
+                cutoff,
+                1000.0 * impedance.speed_mps,
+                found.seconds,
+                found.facility,
+                found.cost_mm,
+            ),
+            n,
+            least=_POINTS_A_THREAD,
+        )
+        for reached in touched:
+            label[reached] = FAR
+    return found
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _pairs_some(  # type: ignore[no-untyped-def]
     low,
     high,
@@ -563,25 +631,24 @@ def _pairs_some(  # type: ignore[no-untyped-def]
     t_second,
     t_offset,
     t_access,
-    edge_first,
+    edge_nodes,
     length,
     forward,
     backward,
-    counts,
+    label,
+    place,
 ):
-    """Targets of sources low to high, each once with its least cost, targets rising."""
-    n = len(indptr) - 1
-    label = np.empty(n, np.int32)
-    stamp = np.zeros(n, np.int32)
+    """Targets of sources low to high, each once with its least cost, targets rising.
+
+    Labels of nodes and places of targets are `UNREACHED` before and after.
+    """
     heap = np.empty(1024, np.int64)
     order = np.empty(1024, np.int32)
-    seen = np.zeros(len(t_offset), np.int32)
-    place = np.empty(len(t_offset), np.int64)
+    counts = np.empty(high - low, np.int64)
     kept = np.empty(4096, np.int32)
     kept_cost = np.empty(4096, np.int32)
     total = 0
     for s in range(low, high):
-        mark = s - low + 1
         count, heap, order = _dijkstra(
             seed_a[s],
             cost_a[s],
@@ -593,8 +660,6 @@ def _pairs_some(  # type: ignore[no-untyped-def]
             cost,
             wait,
             label,
-            stamp,
-            mark,
             heap,
             order,
         )
@@ -618,98 +683,38 @@ def _pairs_some(  # type: ignore[no-untyped-def]
                             continue
                         c = along + source_access[s] + t_access[t]
                     else:
-                        leg = t_first[t] if edge_first[e] == v else t_second[t]
-                        if edge_first[e] == v and head[a] == v and t_second[t] >= 0:
+                        leg = t_first[t] if edge_nodes[e, 0] == v else t_second[t]
+                        if edge_nodes[e, 0] == v and head[a] == v and t_second[t] >= 0:
                             leg = min(leg, t_second[t]) if leg >= 0 else t_second[t]
                         if leg < 0:
                             continue
                         c = leg + label[v]
                     if c > cutoff:
                         continue
-                    if seen[t] == mark:
-                        at = place[t]
+                    if place[t] != UNREACHED:
+                        at = begin + place[t]
                         if c < kept_cost[at]:
                             kept_cost[at] = c
                     else:
                         if total == len(kept):
                             kept = _widened(kept, 2 * total)
                             kept_cost = _widened(kept_cost, 2 * total)
-                        seen[t] = mark
-                        place[t] = total
+                        place[t] = total - begin
                         kept[total] = t
                         kept_cost[total] = c
                         total += 1
-        counts[s] = total - begin
+        for k in range(count):
+            label[order[k]] = UNREACHED
+        for j in range(begin, total):
+            place[kept[j]] = UNREACHED
+        counts[s - low] = total - begin
         by_target = np.argsort(kept[begin:total])
         some = kept[begin:total][by_target]
         some_cost = kept_cost[begin:total][by_target]
         for j in range(total - begin):
             kept[begin + j] = some[j]
             kept_cost[begin + j] = some_cost[j]
-    return kept[:total].copy(), kept_cost[:total].copy()
-
-
-@njit(cache=True, parallel=True, nogil=True)
-def _pairs_all(  # type: ignore[no-untyped-def]
-    seed_a,
-    cost_a,
-    seed_b,
-    cost_b,
-    source_edge,
-    source_offset,
-    source_access,
-    cutoff,
-    indptr,
-    head,
-    arc_edge,
-    cost,
-    wait,
-    t_indptr,
-    t_content,
-    t_first,
-    t_second,
-    t_offset,
-    t_access,
-    edge_first,
-    length,
-    forward,
-    backward,
-    chunks,
-):
-    sources = len(seed_a)
-    counts = np.zeros(sources, np.int64)
-    targets = [np.empty(0, np.int32) for _ in range(chunks)]
-    costs = [np.empty(0, np.int32) for _ in range(chunks)]
-    for chunk in prange(chunks):
-        targets[chunk], costs[chunk] = _pairs_some(
-            sources * chunk // chunks,
-            sources * (chunk + 1) // chunks,
-            seed_a,
-            cost_a,
-            seed_b,
-            cost_b,
-            source_edge,
-            source_offset,
-            source_access,
-            cutoff,
-            indptr,
-            head,
-            arc_edge,
-            cost,
-            wait,
-            t_indptr,
-            t_content,
-            t_first,
-            t_second,
-            t_offset,
-            t_access,
-            edge_first,
-            length,
-            forward,
-            backward,
-            counts,
-        )
-    return counts, targets, costs
+    return counts, kept[:total].copy(), kept_cost[:total].copy()
 
 
 class TargetIndex:
@@ -735,7 +740,6 @@ class TargetIndex:
         self.points = targets
         _, self.to_first, _, self.to_second = _seeds(network, impedance, targets, inward=False)
         self.by_edge = _by_edge(targets.edge, len(network.edge_length_mm))
-        self.first_node = np.ascontiguousarray(network.edge_nodes[:, 0])
 
 
 def reach_targets(
@@ -776,35 +780,42 @@ def reach_targets(
             remedy="Index them anew under the present one.",
         )
     _same_version(network, impedance, sources, targets.points)
-    a, a_cost, b, b_cost = _seeds(network, impedance, sources, inward=True)
-    chunks = max(1, min(get_num_threads() * 4, len(sources)))
-    counts, found, costs = _pairs_all(
-        a,
-        a_cost,
-        b,
-        b_cost,
-        sources.edge,
-        sources.offset_mm,
-        sources.access_mm,
-        impedance.cutoff_mm(cutoff_s),
-        impedance.reverse_indptr,
-        impedance.reverse_head,
-        impedance.reverse_edge,
-        impedance.reverse_cost_mm,
-        impedance.node_wait_mm,
-        *targets.by_edge,
-        targets.to_first,
-        targets.to_second,
-        targets.points.offset_mm,
-        targets.points.access_mm,
-        targets.first_node,
-        network.edge_length_mm,
-        impedance.forward_mm,
-        impedance.backward_mm,
-        chunks,
-    )
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    return OneToMany(offsets, np.concatenate(found), np.concatenate(costs))
+    seeds = _seeds(network, impedance, sources, inward=True)
+    cutoff = impedance.cutoff_mm(cutoff_s)
+
+    def some(low: int, high: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
+        points = targets.points
+        with (
+            borrowed_labels(len(network.node_xy)) as label,
+            borrowed_labels(len(points)) as place,
+        ):
+            return _pairs_some(
+                low,
+                high,
+                *seeds,
+                sources.edge,
+                sources.offset_mm,
+                sources.access_mm,
+                cutoff,
+                impedance.reverse_indptr,
+                impedance.reverse_head,
+                impedance.reverse_edge,
+                impedance.reverse_cost_mm,
+                impedance.node_wait_mm,
+                *targets.by_edge,
+                targets.to_first,
+                targets.to_second,
+                points.offset_mm,
+                points.access_mm,
+                network.edge_nodes,
+                network.edge_length_mm,
+                impedance.forward_mm,
+                impedance.backward_mm,
+                label,
+                place,
+            )
+
+    return OneToMany(*_rows(in_shares(some, len(sources), least=_SOURCES_A_THREAD)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -836,7 +847,7 @@ class ReachedEdges:
         return float((self.part_to_mm.astype(np.int64) - self.part_from_mm).sum() / 1000)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _reached_edges(  # type: ignore[no-untyped-def]
     node,
     node_cost,
@@ -938,7 +949,7 @@ def _reached_edges(  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True)
+@kernel
 def _paid(room, cost, length):  # type: ignore[no-untyped-def]
     """Millimetres along an edge that ``room`` pays for."""
     if room <= 0:

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 import shapely
-from numba import njit
 from numpy.typing import NDArray
 from shapely import MultiPolygon, Polygon
+
+from geo.kernels import kernel
 
 DISC_M = 1.0
 """Radius of the correction around a home where none of the other kind is near, metres."""
@@ -96,7 +97,7 @@ def _discs(of: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.o
     return shapely.buffer(shapely.points(of), radius, quad_segs=2)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _to_nearest(of, others):  # type: ignore[no-untyped-def]
     """Distance from each of a few points to the nearest of many; infinite where there is none."""
     nearest = np.full(len(of), np.inf)
@@ -138,7 +139,7 @@ def _by_outline(at: NDArray[np.float64], area: MultiPolygon) -> NDArray[np.bool_
     return near
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _mark_near(at, xy, ring, radius, found):  # type: ignore[no-untyped-def]
     """Mark the points, sorted from west to east, that are near a piece of the rings."""
     for s in range(len(xy) - 1):

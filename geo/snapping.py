@@ -4,23 +4,37 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
 from geo.errors import SnapError
 from geo.impedance import Impedance
+from geo.kernels import in_shares, kernel
 from geo.network import WalkNetwork
+from geo.segments import (
+    SegmentGrid,
+    _along,
+    _crosses,
+    _first_east,
+    _nearest,
+    _nearest_in_order,
+    segment_grid,
+)
 
-CELL_M = 50.0
-"""Side of a cell of the search grid, metres: about the spacing of streets."""
 GATE_REACH_M = 400.0
 """How far a walled-in point may be from the gate it leaves by, metres. Our reading."""
 OPENING_M = 3.0
 """Half the width of the opening a gate makes in a wall, metres. Our reading."""
-TOUCH_M = 1e-3
-"""A leg that ends this near a wall touches it and does not cross it, metres."""
+DETOUR_M = 1000.0
+"""How far a street is looked for where the nearest one lies behind a barrier, metres. Our reading;
+it keeps a large snapping limit from searching a whole city for every walled-in point."""
+
+_POINTS_A_THREAD = 4096
+_SORTED_FROM = 4096
+"""Points from which sorting them by place pays."""
 
 
 class SnapState(IntEnum):
@@ -103,8 +117,43 @@ class SnappedPoints:
         )
 
 
+class _Gates(NamedTuple):
+    """Gates from west to east, so that the few near a point are found by bisection.
+
+    Attributes
+    ----------
+    xy : ndarray, shape (g, 2)
+    number : ndarray, shape (g,), int32
+        Their order as given.
+    edge, offset_mm, access_mm, foot_xy : ndarray
+        The street each gate leads to; edge -1 where none.
+    """
+
+    xy: NDArray[np.float64]
+    number: NDArray[np.int32]
+    edge: NDArray[np.int32]
+    offset_mm: NDArray[np.int32]
+    access_mm: NDArray[np.int32]
+    foot_xy: NDArray[np.float64]
+
+
+_street_grids: WeakKeyDictionary[Impedance, SegmentGrid] = WeakKeyDictionary()
+
+
+def _street_grid(network: WalkNetwork, impedance: Impedance) -> SegmentGrid:
+    """Usable edges by cell, made once as long as the impedance lives."""
+    grid = _street_grids.get(impedance)
+    if grid is None:
+        usable = (impedance.forward_mm >= 0) | (impedance.backward_mm >= 0)
+        grid = segment_grid(network.edge_offsets, network.edge_xy, usable)
+        _street_grids[impedance] = grid
+    return grid
+
+
 class Snapper:
     """The usable edges of one network and the barriers, indexed once for many questions.
+
+    The index of the edges is shared by all snappers of one impedance.
 
     Parameters
     ----------
@@ -112,7 +161,7 @@ class Snapper:
     impedance : Impedance
         Of the same network; says which edges are open.
     max_snap_m : float
-        Farthest distance to an edge, metres.
+        Farthest distance to an edge, metres; any, even infinite.
     barriers : Barriers, optional
 
     Raises
@@ -136,41 +185,80 @@ class Snapper:
             )
         self._network = network
         self._limit_m = float(max_snap_m)
-        walls = barriers or no_barriers()
-        usable = (impedance.forward_mm >= 0) | (impedance.backward_mm >= 0)
-        table = _segment_table(network.edge_offsets, network.edge_xy, usable)
-        self._edges = (*table, *_grid(table[0], table[1], CELL_M))
-        a = np.ascontiguousarray(walls.segments[:, :2])
-        b = np.ascontiguousarray(walls.segments[:, 2:])
-        # From west to east, so that the few gates near a point are found by bisection.
-        number = np.argsort(walls.gates[:, 0], kind="stable").astype(np.int32)
-        gates = np.ascontiguousarray(walls.gates[number])
-        wall = (a, b, *_grid(a, b, CELL_M), gates, number)
+        self._streets = _street_grid(network, impedance)
+        given = barriers or no_barriers()
+        ends = np.asarray(given.segments, np.float64).reshape(-1, 2)
+        lines = np.arange(0, len(ends) + 1, 2, dtype=np.int64)
+        self._walls = segment_grid(lines, ends, np.ones(len(lines) - 1, np.bool_))
+        number = np.argsort(given.gates[:, 0], kind="stable").astype(np.int32)
+        gates = np.ascontiguousarray(given.gates[number], dtype=np.float64)
         # From a gate to its street no other barrier is crossed, and no second gate is used.
         shut = np.full(len(gates), -1, np.int32)
-        unused = np.zeros(len(gates))
-        edge, offset, access, at, _, _ = _snap_all(
-            gates, *self._edges, self._limit_m, *wall, shut, unused, unused, gates
-        )
-        self._walls = (*wall, edge, offset, access, at)
+        unused = np.zeros(len(gates), np.int32)
+        self._gates = _Gates(gates, number, shut, unused, unused, gates)
+        led = self.snap(gates)
+        self._gates = _Gates(gates, number, led.edge, led.offset_mm, led.access_mm, led.xy)
 
     def snap(self, xy: NDArray[np.float64]) -> SnappedPoints:
         """Join points to edges; see `snap`."""
         points = np.ascontiguousarray(np.asarray(xy, dtype=np.float64).reshape(-1, 2))
-        edge, offset, access, at, gate, state = _snap_all(
-            points, *self._edges, self._limit_m, *self._walls
+        network, n = self._network, len(points)
+        found = SnappedPoints(
+            np.empty(n, np.int32),
+            np.empty(n, np.int32),
+            np.empty(n, np.int32),
+            np.empty((n, 2)),
+            np.empty(n, np.int32),
+            np.empty(n, np.uint8),
+            network.version,
         )
-        length = np.where(edge >= 0, self._network.edge_length_mm[edge], 0)
-        offset_mm = np.minimum(np.rint(offset * 1000).astype(np.int64), length)
-        return SnappedPoints(
-            edge,
-            offset_mm.astype(np.int32),
-            np.rint(access * 1000).astype(np.int32),
-            at,
-            gate,
-            state,
-            self._network.version,
+        order = _by_place(points, self._streets)
+        in_shares(
+            lambda low, high: _snap_some(
+                low,
+                high,
+                order,
+                points,
+                self._limit_m,
+                self._streets,
+                network.edge_offsets,
+                network.edge_length_mm,
+                self._walls,
+                self._gates,
+                found.edge,
+                found.offset_mm,
+                found.access_mm,
+                found.xy,
+                found.gate,
+                found.state,
+            ),
+            n,
+            least=_POINTS_A_THREAD,
         )
+        return found
+
+
+def _by_place(points: NDArray[np.float64], grid: SegmentGrid) -> NDArray[np.int64]:
+    """Row numbers of points such that neighbours follow each other; empty: as they come.
+
+    They come in 256 x 256 tiles over the network: numbers of 16 bits are sorted by radix, in
+    linear time.
+    """
+    if len(points) < _SORTED_FROM:
+        return np.zeros(0, np.int64)
+    return np.argsort(_tiles(points, grid), kind="stable")
+
+
+@kernel
+def _tiles(points, grid):  # type: ignore[no-untyped-def]
+    tile = np.zeros(len(points), np.uint16)
+    wide = max(grid.columns, 1) * 8 * grid.cell_m / 256
+    high = max(grid.rows, 1) * 8 * grid.cell_m / 256
+    for i in range(len(points)):
+        c, r = (points[i, 0] - grid.x0) / wide, (points[i, 1] - grid.y0) / high
+        if 0 <= c < 256 and 0 <= r < 256:
+            tile[i] = int(r) * 256 + int(c)
+    return tile
 
 
 def snap(
@@ -206,299 +294,114 @@ def snap(
     return Snapper(network, impedance, max_snap_m=max_snap_m, barriers=barriers).snap(xy)
 
 
-@njit(cache=True)
-def _segment_table(offsets, vertices, usable):  # type: ignore[no-untyped-def]
-    count = 0
-    for e in range(len(offsets) - 1):
-        if usable[e]:
-            count += offsets[e + 1] - offsets[e] - 1
-    a = np.empty((count, 2))
-    b = np.empty((count, 2))
-    owner = np.empty(count, np.int32)
-    start = np.empty(count)
-    at = 0
-    for e in range(len(offsets) - 1):
-        if not usable[e]:
+@kernel
+def _snap_some(  # type: ignore[no-untyped-def]
+    low,
+    high,
+    order,
+    points,
+    limit,
+    streets,
+    edge_offsets,
+    length_mm,
+    walls,
+    gates,
+    edge,
+    offset_mm,
+    access_mm,
+    at,
+    gate,
+    state,
+):
+    apart2, segment, share = _nearest(low, high, order, points, limit, streets)
+    vertices = streets.vertices
+    near = 0
+    for row in range(low, high):
+        i = order[row] if len(order) > 0 else row
+        px, py = points[i, 0], points[i, 1]
+        away2, k, t = apart2[row - low], segment[row - low], share[row - low]
+        edge[i], gate[i], state[i] = -1, -1, 1
+        offset_mm[i] = access_mm[i] = 0
+        at[i, 0], at[i, 1] = px, py
+        if k < 0:
             continue
-        along = 0.0
-        for k in range(offsets[e], offsets[e + 1] - 1):
-            a[at] = vertices[k]
-            b[at] = vertices[k + 1]
-            owner[at] = e
-            start[at] = along
-            along += np.hypot(b[at, 0] - a[at, 0], b[at, 1] - a[at, 1])
-            at += 1
-    return a, b, owner, start
+        x, y = _along(vertices, k, t)
+        if walls.columns > 0 and _crosses(px, py, x, y, walls, gates.xy, OPENING_M):
+            # The nearest edge lies behind a barrier: the nearest one that does not.
+            away2, k, t = _nearest_in_order(
+                px, py, min(limit, DETOUR_M), streets, walls, gates.xy, OPENING_M
+            )
+            if k >= 0:
+                x, y = _along(vertices, k, t)
+        if k >= 0:
+            near = _line_of(k, edge_offsets, near)
+            along = 0.0
+            for j in range(edge_offsets[near], k):
+                along += np.hypot(
+                    vertices[j + 1, 0] - vertices[j, 0], vertices[j + 1, 1] - vertices[j, 1]
+                )
+            dx, dy = vertices[k + 1, 0] - vertices[k, 0], vertices[k + 1, 1] - vertices[k, 1]
+            along += t * np.sqrt(dx * dx + dy * dy)
+            edge[i] = near
+            offset_mm[i] = min(np.int64(np.rint(along * 1000)), length_mm[near])
+            access_mm[i] = np.rint(np.sqrt(away2) * 1000)
+            at[i, 0], at[i, 1] = x, y
+            state[i] = 0
+            continue
+        state[i] = 2
+        g, way = _gate_out(px, py, limit, walls, gates)
+        if g >= 0:
+            edge[i], offset_mm[i] = gates.edge[g], gates.offset_mm[g]
+            access_mm[i] = np.rint(way * 1000)
+            at[i, 0], at[i, 1] = gates.foot_xy[g, 0], gates.foot_xy[g, 1]
+            gate[i], state[i] = gates.number[g], 0
 
 
-@njit(cache=True)
-def _grid(a, b, cell):  # type: ignore[no-untyped-def]
-    """Segments by cell: x0, y0, cell, columns, rows, indptr, segments."""
-    n = len(a)
-    if n == 0:
-        return 0.0, 0.0, cell, 0, 0, np.zeros(1, np.int64), np.zeros(0, np.int32)
-    x0 = min(a[:, 0].min(), b[:, 0].min())
-    y0 = min(a[:, 1].min(), b[:, 1].min())
-    x1 = max(a[:, 0].max(), b[:, 0].max())
-    y1 = max(a[:, 1].max(), b[:, 1].max())
-    # Sparse regions do not get a finer grid than four cells a segment.
-    while ((x1 - x0) / cell + 1) * ((y1 - y0) / cell + 1) > 4.0 * n + 1024:
-        cell *= 1.5
-    columns = int((x1 - x0) / cell) + 1
-    rows = int((y1 - y0) / cell) + 1
-    indptr = np.zeros(columns * rows + 1, np.int64)
-    for sweep in range(2):
-        if sweep == 1:
-            for k in range(columns * rows):
-                indptr[k + 1] += indptr[k]
-            content = np.empty(indptr[-1], np.int32)
-            fill = indptr[:-1].copy()
-        for s in range(n):
-            c0 = int((min(a[s, 0], b[s, 0]) - x0) / cell)
-            c1 = int((max(a[s, 0], b[s, 0]) - x0) / cell)
-            r0 = int((min(a[s, 1], b[s, 1]) - y0) / cell)
-            r1 = int((max(a[s, 1], b[s, 1]) - y0) / cell)
-            for r in range(r0, r1 + 1):
-                for c in range(c0, c1 + 1):
-                    if sweep == 0:
-                        indptr[r * columns + c + 1] += 1
-                    else:
-                        content[fill[r * columns + c]] = s
-                        fill[r * columns + c] += 1
-    return x0, y0, cell, columns, rows, indptr, content
-
-
-@njit(cache=True)
-def _foot(px, py, ax, ay, bx, by):  # type: ignore[no-untyped-def]
-    """Nearest point of a segment: x, y, distance, distance from a."""
-    dx, dy = bx - ax, by - ay
-    length2 = dx * dx + dy * dy
-    t = 0.0
-    if length2 > 0:
-        t = ((px - ax) * dx + (py - ay) * dy) / length2
-        t = min(1.0, max(0.0, t))
-    # Exactly the end where it is the end: edges that meet there are equally near.
-    x, y = (bx, by) if t == 1.0 else (ax + t * dx, ay + t * dy)
-    return x, y, np.hypot(px - x, py - y), t * np.sqrt(length2)
-
-
-@njit(cache=True)
-def _first_east(gates, x):  # type: ignore[no-untyped-def]
-    """First of the gates, sorted from west to east, that is not west of x."""
-    low, high = 0, len(gates)
-    while low < high:
+@kernel(inline="always")
+def _line_of(k, offsets, near):  # type: ignore[no-untyped-def]
+    """Line that vertex k belongs to, looked for from a line ``near`` it on."""
+    low, high, step = near, near + 1, 1
+    while offsets[low] > k:
+        high = low
+        low = max(low - step, 0)
+        step *= 2
+    while high < len(offsets) - 1 and offsets[high] <= k:
+        low = high
+        high = min(high + step, len(offsets) - 1)
+        step *= 2
+    while high - low > 1:
         middle = (low + high) // 2
-        if gates[middle, 0] < x:
-            low = middle + 1
+        if offsets[middle] <= k:
+            low = middle
         else:
             high = middle
     return low
 
 
-@njit(cache=True)
-def _crosses(px, py, qx, qy, wall_a, wall_b, x0, y0, cell, columns, rows, indptr, content, gates):  # type: ignore[no-untyped-def]
-    """Whether the leg p-q properly crosses a wall away from every gate."""
-    if columns == 0:
-        return False
-    c0 = max(int((min(px, qx) - x0) / cell), 0)
-    c1 = min(int((max(px, qx) - x0) / cell), columns - 1)
-    r0 = max(int((min(py, qy) - y0) / cell), 0)
-    r1 = min(int((max(py, qy) - y0) / cell), rows - 1)
-    for r in range(r0, r1 + 1):
-        for c in range(c0, c1 + 1):
-            for k in range(indptr[r * columns + c], indptr[r * columns + c + 1]):
-                s = content[k]
-                ax, ay = wall_a[s]
-                bx, by = wall_b[s]
-                d1 = (qx - px) * (ay - py) - (qy - py) * (ax - px)
-                d2 = (qx - px) * (by - py) - (qy - py) * (bx - px)
-                d3 = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
-                d4 = (bx - ax) * (qy - ay) - (by - ay) * (qx - ax)
-                # Rounding puts the end of a leg on either side of a wall along a street.
-                touch = TOUCH_M * np.hypot(bx - ax, by - ay)
-                if abs(d3) <= touch or abs(d4) <= touch:
-                    continue
-                if d1 * d2 <= 0 and d3 * d4 < 0 and not (d1 == 0 and d2 == 0):
-                    t = d3 / (d3 - d4)
-                    x, y = px + t * (qx - px), py + t * (qy - py)
-                    open_here = False
-                    for g in range(_first_east(gates, x - OPENING_M), len(gates)):
-                        if gates[g, 0] > x + OPENING_M:
-                            break
-                        if np.hypot(gates[g, 0] - x, gates[g, 1] - y) <= OPENING_M:
-                            open_here = True
-                            break
-                    if not open_here:
-                        return True
-    return False
+@kernel
+def _gate_out(px, py, limit, walls, gates):  # type: ignore[no-untyped-def]
+    """Gate that a walled-in point leaves by and the way through it; -1 where none.
 
-
-@njit(cache=True, parallel=True, nogil=True)
-def _snap_all(  # type: ignore[no-untyped-def]
-    points,
-    a,
-    b,
-    owner,
-    start,
-    x0,
-    y0,
-    cell,
-    columns,
-    rows,
-    indptr,
-    content,
-    limit,
-    wall_a,
-    wall_b,
-    wx0,
-    wy0,
-    wcell,
-    wcolumns,
-    wrows,
-    windptr,
-    wcontent,
-    gates,
-    gate_number,
-    gate_edge,
-    gate_offset,
-    gate_access,
-    gate_xy,
-):
-    n = len(points)
-    edge = np.full(n, -1, np.int32)
-    offset = np.zeros(n)
-    access = np.zeros(n)
-    at = points.copy()
-    gate = np.full(n, -1, np.int32)
-    state = np.full(n, 1, np.uint8)
-    for i in prange(n):
-        px, py = points[i, 0], points[i, 1]
-        best = limit
-        best_edge = -1
-        best_x, best_y, best_off = px, py, 0.0
-        if columns > 0:
-            ci = int(np.floor((px - x0) / cell))
-            ri = int(np.floor((py - y0) / cell))
-            ring = 0
-            while (ring - 1) * cell <= best:
-                for r in range(max(ri - ring, 0), min(ri + ring, rows - 1) + 1):
-                    edge_row = r == ri - ring or r == ri + ring
-                    step = 1 if edge_row else 2 * ring
-                    c = ci - ring
-                    while c <= ci + ring:
-                        if 0 <= c < columns:
-                            for k in range(indptr[r * columns + c], indptr[r * columns + c + 1]):
-                                s = content[k]
-                                x, y, d, along = _foot(px, py, a[s, 0], a[s, 1], b[s, 0], b[s, 1])
-                                if d < best or (
-                                    d == best and (best_edge < 0 or owner[s] < best_edge)
-                                ):
-                                    best, best_edge = d, owner[s]
-                                    best_x, best_y, best_off = x, y, start[s] + along
-                        c += max(step, 1)
-                ring += 1
-        if best_edge < 0:
-            continue
-        blocked = len(wall_a) > 0 and _crosses(
-            px,
-            py,
-            best_x,
-            best_y,
-            wall_a,
-            wall_b,
-            wx0,
-            wy0,
-            wcell,
-            wcolumns,
-            wrows,
-            windptr,
-            wcontent,
-            gates,
-        )
-        if not blocked:
-            edge[i], offset[i], access[i] = best_edge, best_off, best
-            at[i, 0], at[i, 1] = best_x, best_y
-            state[i] = 0
-            continue
-        # The nearest edge lies behind a barrier: the nearest one that does not.
-        state[i] = 2
-        best = limit
-        best_edge = -1
-        for r in range(
-            max(int(np.floor((py - limit - y0) / cell)), 0),
-            min(int(np.floor((py + limit - y0) / cell)), rows - 1) + 1,
-        ):
-            for c in range(
-                max(int(np.floor((px - limit - x0) / cell)), 0),
-                min(int(np.floor((px + limit - x0) / cell)), columns - 1) + 1,
-            ):
-                for k in range(indptr[r * columns + c], indptr[r * columns + c + 1]):
-                    s = content[k]
-                    x, y, d, along = _foot(px, py, a[s, 0], a[s, 1], b[s, 0], b[s, 1])
-                    if (
-                        d < best or (d == best and (best_edge < 0 or owner[s] < best_edge))
-                    ) and not _crosses(
-                        px,
-                        py,
-                        x,
-                        y,
-                        wall_a,
-                        wall_b,
-                        wx0,
-                        wy0,
-                        wcell,
-                        wcolumns,
-                        wrows,
-                        windptr,
-                        wcontent,
-                        gates,
-                    ):
-                        best, best_edge = d, owner[s]
-                        best_x, best_y, best_off = x, y, start[s] + along
-        if best_edge >= 0:
-            edge[i], offset[i], access[i] = best_edge, best_off, best
-            at[i, 0], at[i, 1] = best_x, best_y
-            state[i] = 0
-            continue
-        # Gates by length of the way through them (ties: the lower number), until one is open.
-        west = _first_east(gates, px - GATE_REACH_M)
-        tried, tried_number = -1.0, -1
-        while True:
-            best, best_number, best_gate = GATE_REACH_M + limit, -1, -1
-            for g in range(west, len(gates)):
-                if gates[g, 0] > px + GATE_REACH_M:
-                    break
-                leg = np.hypot(gates[g, 0] - px, gates[g, 1] - py)
-                way, number = leg + gate_access[g], gate_number[g]
-                if gate_edge[g] < 0 or leg > GATE_REACH_M or way > best:
-                    continue
-                if way < tried or (way == tried and number <= tried_number):
-                    continue
-                if way < best or (best_gate >= 0 and number < best_number):
-                    best, best_number, best_gate = way, number, g
-            if best_gate < 0:
+    Gates by length of the way through them (ties: the lower number), until one is open.
+    """
+    west = _first_east(gates.xy, px - GATE_REACH_M)
+    tried, tried_number = -1.0, -1
+    while True:
+        best, best_number, best_gate = GATE_REACH_M + limit, -1, -1
+        for g in range(west, len(gates.xy)):
+            if gates.xy[g, 0] > px + GATE_REACH_M:
                 break
-            if not _crosses(
-                px,
-                py,
-                gates[best_gate, 0],
-                gates[best_gate, 1],
-                wall_a,
-                wall_b,
-                wx0,
-                wy0,
-                wcell,
-                wcolumns,
-                wrows,
-                windptr,
-                wcontent,
-                gates,
-            ):
-                gate[i] = best_number
-                edge[i], offset[i] = gate_edge[best_gate], gate_offset[best_gate]
-                access[i] = best
-                at[i, 0], at[i, 1] = gate_xy[best_gate, 0], gate_xy[best_gate, 1]
-                state[i] = 0
-                break
-            tried, tried_number = best, best_number
-    return edge, offset, access, at, gate, state
+            leg = np.hypot(gates.xy[g, 0] - px, gates.xy[g, 1] - py)
+            way, number = leg + gates.access_mm[g] / 1000.0, gates.number[g]
+            if gates.edge[g] < 0 or leg > GATE_REACH_M or way > best:
+                continue
+            if way < tried or (way == tried and number <= tried_number):
+                continue
+            if way < best or (best_gate >= 0 and number < best_number):
+                best, best_number, best_gate = way, number, g
+        if best_gate < 0:
+            return -1, 0.0
+        x, y = gates.xy[best_gate, 0], gates.xy[best_gate, 1]
+        if not _crosses(px, py, x, y, walls, gates.xy, OPENING_M):
+            return best_gate, best
+        tried, tried_number = best, best_number

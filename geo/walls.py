@@ -5,24 +5,17 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
-from geo.snapping import CELL_M, OPENING_M, Barriers, _first_east, _grid, no_barriers
+from geo.kernels import kernel
+from geo.segments import SegmentGrid, _first_east, segment_grid
+from geo.snapping import OPENING_M, Barriers, no_barriers
 
 
 class WallGrid(NamedTuple):
     """Walls by cell of a grid, and the gates through them from west to east, metres."""
 
-    a: NDArray[np.float64]
-    b: NDArray[np.float64]
-    x0: float
-    y0: float
-    cell_m: float
-    columns: int
-    rows: int
-    indptr: NDArray[np.int64]
-    content: NDArray[np.int32]
+    walls: SegmentGrid
     gates: NDArray[np.float64]
 
 
@@ -34,35 +27,42 @@ def wall_grid(barriers: Barriers | None) -> WallGrid:
     barriers : Barriers or None
         In metres.
     """
-    walls = barriers or no_barriers()
-    a = np.ascontiguousarray(walls.segments[:, :2])
-    b = np.ascontiguousarray(walls.segments[:, 2:])
-    gates = walls.gates[np.argsort(walls.gates[:, 0], kind="stable")]
-    x0, y0, cell_m, columns, rows, indptr, content = _grid(a, b, CELL_M)
+    given = barriers or no_barriers()
+    ends = np.asarray(given.segments, np.float64).reshape(-1, 2)
+    lines = np.arange(0, len(ends) + 1, 2, dtype=np.int64)
+    gates = given.gates[np.argsort(given.gates[:, 0], kind="stable")]
     return WallGrid(
-        a, b, x0, y0, cell_m, columns, rows, indptr, content, np.ascontiguousarray(gates)
+        segment_grid(lines, ends, np.ones(len(lines) - 1, np.bool_)),
+        np.ascontiguousarray(gates, np.float64),
     )
 
 
-@njit(cache=True, nogil=True)
-def wall_between(px, py, qx, qy, walls):  # type: ignore[no-untyped-def]
+@kernel
+def wall_between(px, py, qx, qy, grid):  # type: ignore[no-untyped-def]
     """Share of the way p-q at which the first closed wall stands; 2 where none does.
 
     A wall is open within `OPENING_M` of a gate.
     """
     nearest = 2.0
-    if walls.columns == 0:
+    walls, gates = grid.walls, grid.gates
+    columns, rows = 8 * walls.columns, 8 * walls.rows
+    if columns == 0:
         return nearest
-    c0 = max(int((min(px, qx) - walls.x0) / walls.cell_m), 0)
-    c1 = min(int((max(px, qx) - walls.x0) / walls.cell_m), walls.columns - 1)
-    r0 = max(int((min(py, qy) - walls.y0) / walls.cell_m), 0)
-    r1 = min(int((max(py, qy) - walls.y0) / walls.cell_m), walls.rows - 1)
+    # A little over the border between two cells: a wall on it may be kept in the other.
+    c0 = max(int(np.floor((min(px, qx) - walls.x0) / walls.cell_m - 1e-6)), 0)
+    c1 = min(int(np.floor((max(px, qx) - walls.x0) / walls.cell_m + 1e-6)), columns - 1)
+    r0 = max(int(np.floor((min(py, qy) - walls.y0) / walls.cell_m - 1e-6)), 0)
+    r1 = min(int(np.floor((max(py, qy) - walls.y0) / walls.cell_m + 1e-6)), rows - 1)
     for r in range(r0, r1 + 1):
         for c in range(c0, c1 + 1):
-            cell = r * walls.columns + c
-            for k in range(walls.indptr[cell], walls.indptr[cell + 1]):
-                ax, ay = walls.a[walls.content[k]]
-                bx, by = walls.b[walls.content[k]]
+            block = walls.slot[(r >> 3) * walls.columns + (c >> 3)]
+            if block < 0:
+                continue
+            i = 64 * block + 8 * (r & 7) + (c & 7)
+            for j in range(walls.indptr[i], walls.indptr[i + 1]):
+                k = walls.content[j]
+                ax, ay = walls.vertices[k, 0], walls.vertices[k, 1]
+                bx, by = walls.vertices[k + 1, 0], walls.vertices[k + 1, 1]
                 d1 = (qx - px) * (ay - py) - (qy - py) * (ax - px)
                 d2 = (qx - px) * (by - py) - (qy - py) * (bx - px)
                 d3 = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
@@ -70,15 +70,17 @@ def wall_between(px, py, qx, qy, walls):  # type: ignore[no-untyped-def]
                 if d1 * d2 > 0 or d3 * d4 >= 0 or (d1 == 0 and d2 == 0):
                     continue
                 t = d3 / (d3 - d4)
-                if t >= nearest:
-                    continue
-                x, y = px + t * (qx - px), py + t * (qy - py)
-                closed = True
-                g = _first_east(walls.gates, x - OPENING_M)
-                while closed and g < len(walls.gates) and walls.gates[g, 0] <= x + OPENING_M:
-                    dx, dy = walls.gates[g, 0] - x, walls.gates[g, 1] - y
-                    closed = dx * dx + dy * dy > OPENING_M * OPENING_M
-                    g += 1
-                if closed:
+                if t < nearest and _closed(px + t * (qx - px), py + t * (qy - py), gates):
                     nearest = t
     return nearest
+
+
+@kernel
+def _closed(x, y, gates):  # type: ignore[no-untyped-def]
+    for g in range(_first_east(gates, x - OPENING_M), len(gates)):
+        dx, dy = gates[g, 0] - x, gates[g, 1] - y
+        if dx > OPENING_M:
+            break
+        if dx * dx + dy * dy <= OPENING_M * OPENING_M:
+            return False
+    return True

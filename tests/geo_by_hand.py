@@ -21,6 +21,7 @@ def network_of(
     flags: list[int] | None = None,
     blocked: tuple[tuple[float, float], ...] = (),
     waits: dict[tuple[float, float], float] | None = None,
+    way_waits: list[float] | None = None,
 ) -> WalkNetwork:
     """Network of polylines given in metres; equal points are one node."""
     from geo.crs import unproject
@@ -43,7 +44,7 @@ def network_of(
         np.arange(len(lines), dtype=np.int64),
         stop,
         wait,
-        np.zeros(len(lines), np.float32),
+        np.array(way_waits or [0.0] * len(lines), np.float32),
     )
     return build_network(ways, crs=CRS, source="by hand")
 

@@ -73,6 +73,43 @@ def test_a_broken_folder_is_refused(tmp_path: Path) -> None:
         open_network(tmp_path / "kept")
 
 
+def test_arrays_that_do_not_fit_together_are_refused(tmp_path: Path) -> None:
+    net = network_of(block_town())
+    save_network(net, tmp_path / "kept")
+    np.save(tmp_path / "kept" / "edge_flags.npy", net.edge_flags[:-1])
+    with pytest.raises(NetworkError, match="do not fit"):
+        open_network(tmp_path / "kept")
+
+
+def test_a_folder_is_replaced_while_an_open_network_stays_as_it_was(tmp_path: Path) -> None:
+    small, large = network_of(block_town(3)), network_of(block_town(6))
+    save_network(small, tmp_path / "kept")
+    held = open_network(tmp_path / "kept")
+    save_network(large, tmp_path / "kept")
+    assert np.array_equal(held.edge_xy, small.edge_xy)
+    assert open_network(tmp_path / "kept").version == large.version
+    assert [path.name for path in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_network_cannot_be_written_into_by_accident() -> None:
+    with pytest.raises(ValueError, match="read-only"):
+        network_of(block_town(3)).edge_length_mm[0] = 0
+
+
+def test_ways_without_two_different_nodes_are_an_error_with_a_remedy() -> None:
+    with pytest.raises(NetworkError, match="two different nodes") as refused:
+        network_of([[(0.0, 0.0), (0.0, 0.0)], [(5.0, 0.0)]])
+    assert refused.value.remedy
+
+
+def test_the_wait_of_a_way_is_shared_out_by_length_over_its_edges() -> None:
+    way = [(0.0, 0.0), (10.0, 0.0), (30.0, 0.0), (30.0, 10.0)]
+    cut = network_of([way, [(30.0, 0.0), (90.0, 0.0)]], way_waits=[2.0, 0.0])
+    by_length = dict(zip(cut.edge_length_mm.tolist(), cut.edge_waits.tolist(), strict=True))
+    # Two pieces joined at a corner that only passes on, one beyond the junction.
+    assert by_length == pytest.approx({30_000: 1.5, 10_000: 0.5, 60_000: 0.0}, abs=1e-5)
+
+
 def test_no_ways_are_an_error_with_a_remedy() -> None:
     nothing = Ways(
         np.zeros((0, 2)),

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -20,9 +24,10 @@ from data.importers.osm import read_osm
 from geo.coverage import State, coverage
 from geo.errors import SnapError
 from geo.impedance import impedance
-from geo.network import WalkNetwork, build_network
+from geo.kernels import UNREACHED
+from geo.network import EdgeFlag, WalkNetwork, build_network
 from geo.route import route
-from geo.search import nearest_facility, reach, reach_targets, reached_edges
+from geo.search import TargetIndex, nearest_facility, reach, reach_targets, reached_edges
 from geo.snapping import Barriers, SnapState, snap
 from geo.standards import PROFILES
 
@@ -222,6 +227,136 @@ def test_points_of_another_network_are_refused() -> None:
     foreign = snap(other, impedance(other, NORM), at((0.0, 0.0)), max_snap_m=10)
     with pytest.raises(SnapError, match="another version"):
         nearest_facility(net, costs, foreign, foreign)
+
+
+@pytest.fixture(scope="module")
+def large_town() -> WalkNetwork:
+    """Forty thousand nodes: more than are swept at a time; one-way streets among them."""
+    lines = block_town(200)
+    walk, there = int(EdgeFlag.WALK), int(EdgeFlag.WALK | EdgeFlag.RIDE_FORWARD)
+    both = there | int(EdgeFlag.RIDE_BACKWARD)
+    return network_of(lines, flags=[(walk, there, both, both)[i % 4] for i in range(len(lines))])
+
+
+@pytest.mark.parametrize("profile", ["norm", "ebike"])
+@pytest.mark.parametrize("cutoff_s", [None, 700.0])
+def test_a_sweep_over_many_parts_equals_walks_from_each_station(
+    large_town: WalkNetwork, profile: str, cutoff_s: float | None
+) -> None:
+    costs = impedance(large_town, PROFILES[profile])
+    rng = np.random.default_rng(5)
+    homes = snap(large_town, costs, ORIGIN + rng.uniform(0, 19_900, (3000, 2)), max_snap_m=100)
+    # Some on one spot, so that there are ties; some on the borders of parts.
+    spots = ORIGIN + rng.uniform(0, 19_900, (12, 2))
+    stations = snap(large_town, costs, np.concatenate([spots, spots[:3]]), max_snap_m=100)
+    swept = nearest_facility(large_town, costs, homes, stations, cutoff_s=cutoff_s)
+    pairs = reach_targets(large_town, costs, stations, homes, cutoff_s=cutoff_s or 1e6)
+    least = np.full(len(homes), 2**62)
+    who = np.full(len(homes), -1)
+    for s in range(len(stations)):
+        row = slice(pairs.offsets[s], pairs.offsets[s + 1])
+        target, cost = pairs.target[row], pairs.cost_mm[row]
+        who[target[cost < least[target]]] = s
+        np.minimum.at(least, target, cost)
+    assert np.array_equal(swept.cost_mm, np.where(who >= 0, least, -1))
+    assert np.array_equal(swept.facility, who)
+    assert np.array_equal(np.isnan(swept.seconds), who < 0)
+    assert (who >= 0).mean() > (0.99 if cutoff_s is None else 0.02)
+
+
+def test_a_search_touches_the_labels_of_what_it_reaches_and_no_others(
+    large_town: WalkNetwork, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    costs = impedance(large_town, NORM)
+    homes = snap(
+        large_town,
+        costs,
+        ORIGIN + np.random.default_rng(6).uniform(0, 19_900, (5000, 2)),
+        max_snap_m=100,
+    )
+    station = snap(large_town, costs, at((9_950.0, 10_010.0)), max_snap_m=100)
+    index = TargetIndex(large_town, costs, homes)
+    reached = reach(large_town, costs, station, cutoff_s=600)
+    pairs = reach_targets(large_town, costs, station, index, cutoff_s=600)
+    nearest = nearest_facility(large_town, costs, homes, station, cutoff_s=600)
+    home = homes.row(int(pairs.target[0]))
+    way = route(large_town, costs, home, station, cutoff_s=600)
+    assert way is not None
+    lent = []
+
+    @contextmanager
+    def poisoned(n: int, unreached: int = UNREACHED) -> Iterator[np.ndarray]:
+        # Whoever reads a label outside what is reached finds it cheaper than free; whoever clears
+        # all of them leaves a trace.
+        label = np.full(n, -7, np.int32 if unreached == UNREACHED else np.int64)
+        label[pairs.target if n == len(homes) else reached.node] = unreached
+        before = label.copy()
+        yield label
+        assert np.array_equal(label, before)
+        lent.append(n)
+
+    monkeypatch.setattr("geo.search.borrowed_labels", poisoned)
+    monkeypatch.setattr("geo.route.borrowed_labels", poisoned)
+    again = reach(large_town, costs, station, cutoff_s=600)
+    assert np.array_equal(again.node, reached.node)
+    assert np.array_equal(again.cost_mm, reached.cost_mm)
+    found = reach_targets(large_town, costs, station, index, cutoff_s=600)
+    assert np.array_equal(found.target, pairs.target)
+    assert np.array_equal(found.cost_mm, pairs.cost_mm)
+    assert len(lent) == 3
+    again_way = route(large_town, costs, home, station, cutoff_s=600)
+    assert again_way is not None
+    assert np.array_equal(again_way.xy, way.xy)
+    assert len(lent) == 6
+    # Homes beyond are answered for, one by one, from labels that say unreached.
+    monkeypatch.undo()
+    only = nearest_facility(large_town, costs, homes, station, cutoff_s=600)
+    assert np.array_equal(only.cost_mm, nearest.cost_mm)
+    assert np.array_equal(np.flatnonzero(only.cost_mm >= 0), pairs.target)
+
+
+def test_a_search_in_a_large_town_needs_no_more_memory_than_in_a_small_one(
+    large_town: WalkNetwork,
+) -> None:
+    def peak(net: WalkNetwork) -> int:
+        costs = impedance(net, NORM)
+        station = snap(net, costs, at((450.0, 410.0)), max_snap_m=100)
+        reach(net, costs, station, cutoff_s=300)
+        tracemalloc.start()
+        try:
+            found = reach(net, costs, station, cutoff_s=300)
+            reached_edges(net, costs, station, found.node, found.cost_mm, cutoff_s=300)
+            return tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+    small, large = peak(network_of(block_town(12))), peak(large_town)
+    assert large < small + 20_000 < 2 * len(large_town.node_xy)
+
+
+def test_searches_of_many_threads_at_a_time_find_what_each_finds_alone(
+    large_town: WalkNetwork,
+) -> None:
+    costs = impedance(large_town, NORM)
+    rng = np.random.default_rng(8)
+    stations = snap(large_town, costs, ORIGIN + rng.uniform(0, 19_900, (60, 2)), max_snap_m=100)
+    homes = snap(large_town, costs, ORIGIN + rng.uniform(0, 19_900, (4000, 2)), max_snap_m=100)
+    index = TargetIndex(large_town, costs, homes)
+    alone = reach_targets(large_town, costs, stations, index, cutoff_s=900)
+    swept = nearest_facility(large_town, costs, homes, stations)
+
+    def one(i: int) -> bool:
+        if i % 10 == 0:
+            again = nearest_facility(large_town, costs, homes, stations)
+            return np.array_equal(again.cost_mm, swept.cost_mm)
+        s = i % 60
+        found = reach_targets(large_town, costs, stations.row(s), index, cutoff_s=900)
+        row = slice(alone.offsets[s], alone.offsets[s + 1])
+        same = np.array_equal(found.target, alone.target[row])
+        return same and np.array_equal(found.cost_mm, alone.cost_mm[row])
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(one, range(240)))
 
 
 def test_a_thousand_origins_finish() -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import numpy as np
 import pytest
 import shapely
-from geo_by_hand import OPEN, ORIGIN, at, network_of
+from geo_by_hand import OPEN, ORIGIN, at, block_town, network_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geo.errors import SnapError
 from geo.impedance import impedance
 from geo.network import EdgeFlag, WalkNetwork
-from geo.snapping import Barriers, SnapState, snap
+from geo.snapping import Barriers, Snapper, SnapState, snap
 from geo.standards import PROFILES
 
 NORM = PROFILES["norm"]
@@ -92,6 +93,93 @@ def test_no_leg_crosses_a_barrier_and_only_the_walled_in_are_blocked(
             assert not shapely.LineString([points[i], (short.x, short.y)]).crosses(fence)
         elif free.edge[i] >= 0:
             assert shapely.LineString([points[i], free.xy[i]]).distance(fence) < 1e-6
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    lines=st.lists(line, min_size=1, max_size=6),
+    seed=st.integers(0, 10_000),
+    apart=st.sampled_from([300.0, 20_000.0, 400_000.0]),
+)
+def test_without_a_limit_every_point_joins_its_nearest_edge_from_however_far(
+    lines: list[list[tuple[float, float]]], seed: int, apart: float
+) -> None:
+    rng = np.random.default_rng(seed)
+    # Hamlets far apart, so that there is much empty land between them.
+    places = np.round(rng.uniform(0, apart, (4, 2)))
+    hamlets = [[(x + px, y + py) for x, y in one] for px, py in places for one in lines]
+    net = network_of(hamlets)
+    points = ORIGIN + rng.uniform(-apart, 2 * apart, (30, 2))
+    found = snap(net, impedance(net, NORM), points, max_snap_m=np.inf)
+    drawn = edge_lines(net)
+    for i, point in enumerate(shapely.points(points)):
+        least = min(one.distance(point) for one in drawn)
+        assert found.state[i] == SnapState.SNAPPED
+        assert found.access_mm[i] / 1000 == pytest.approx(least, abs=6e-4)
+        assert drawn[found.edge[i]].distance(point) == pytest.approx(least, abs=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 10_000))
+def test_round_a_barrier_the_nearest_edge_in_sight_is_taken_as_shapely_sees_it(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    # Whole metres off the walls' lines: nothing touches.
+    streets = [[tuple(p) for p in line] for line in rng.integers(0, 900, (12, 2, 2)) + 0.25]
+    fences = [[tuple(p) for p in line] for line in rng.integers(0, 900, (10, 2, 2))]
+    net = network_of(streets)
+    points = ORIGIN + rng.uniform(0, 900, (15, 2))
+    segments = walls(*fences)
+    found = snap(
+        net,
+        impedance(net, NORM),
+        points,
+        max_snap_m=900,
+        barriers=Barriers(segments, NO_GATES),
+    )
+    fence = shapely.linestrings(segments.reshape(-1, 2, 2))
+    ends = np.concatenate([np.stack([v[:-1], v[1:]], 1) for v in _vertices(net)])
+    pieces = shapely.linestrings(ends)
+    for i, point in enumerate(shapely.points(points)):
+        legs = shapely.shortest_line(point, pieces)
+        seen = ~np.array([shapely.crosses(leg, fence).any() for leg in legs])
+        least = shapely.length(legs[seen]).min(initial=np.inf)
+        assert (found.edge[i] >= 0) == (least <= 900)
+        if least <= 900:
+            assert found.access_mm[i] / 1000 == pytest.approx(least, abs=6e-4)
+
+
+def _vertices(net: WalkNetwork) -> list[np.ndarray]:
+    return [net.edge_xy[a:b] for a, b in itertools.pairwise(net.edge_offsets)]
+
+
+def test_a_huge_limit_costs_little_far_from_any_street_and_behind_a_wall() -> None:
+    net = network_of([*block_town(30), [(80_000.0, 0.0), (80_100.0, 0.0)]])
+    costs = impedance(net, NORM)
+    yard = walls([(1410, 1410), (1490, 1410), (1490, 1490), (1410, 1490), (1410, 1410)])
+    rng = np.random.default_rng(0)
+    far = ORIGIN + np.column_stack([rng.uniform(20_000, 60_000, 2000), rng.uniform(0, 9e4, 2000)])
+    shut_in = ORIGIN + rng.uniform(1420, 1480, (200, 2))
+    snapper = Snapper(net, costs, max_snap_m=1e8, barriers=Barriers(yard, NO_GATES))
+    snapper.snap(far[:1])
+    started = time.process_time()
+    assert (snapper.snap(far).state == SnapState.SNAPPED).all()
+    assert (snapper.snap(shut_in).state == SnapState.BLOCKED).all()
+    # Ring by ring it took minutes.
+    assert time.process_time() - started < 5
+
+
+def test_many_points_at_a_time_join_as_each_alone() -> None:
+    net = network_of(block_town(12))
+    costs = impedance(net, NORM)
+    rng = np.random.default_rng(1)
+    points = ORIGIN + rng.uniform(-300, 1400, (9000, 2))
+    points[::1000] = np.nan
+    snapper = Snapper(net, costs, max_snap_m=80)
+    together = snapper.snap(points)
+    apart = [snapper.snap(points[k : k + 3000]) for k in (0, 3000, 6000)]
+    for name in ("edge", "offset_mm", "access_mm", "xy", "gate", "state"):
+        alone = np.concatenate([getattr(one, name) for one in apart])
+        assert np.array_equal(getattr(together, name), alone, equal_nan=name == "xy")
 
 
 def test_equally_near_edges_go_to_the_lower_number() -> None:
