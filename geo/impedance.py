@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geo.errors import ProfileError
-from geo.network import EdgeFlag, WalkNetwork
+from geo.network import EdgeFlag, WalkNetwork, components
 from geo.standards import TravelProfile, signal_wait_s
 
 LONGEST_MM = 2**31 - 2
@@ -129,6 +130,38 @@ def impedance(network: WalkNetwork, profile: TravelProfile, *, waits: str = "non
         np.where(backward, edge_mm, CLOSED).astype(np.int32),
         node_mm,
     )
+
+
+_islands: WeakKeyDictionary[Impedance, NDArray[np.int32]] = WeakKeyDictionary()
+
+
+def islands(network: WalkNetwork, impedance: Impedance) -> NDArray[np.int32]:
+    """Connected component of each node over the edges that the traveller may use.
+
+    What feet join may be apart for a wheelchair or an e-bike, and the other way round. Directions
+    do not count: a one-way street joins its ends. Worked out once as long as the impedance lives.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    impedance : Impedance
+        Of the same network.
+
+    Returns
+    -------
+    ndarray, shape (n,), int32
+        0 is the longest, and so on.
+    """
+    found = _islands.get(impedance)
+    if found is None:
+        usable = (impedance.forward_mm >= 0) | (impedance.backward_mm >= 0)
+        if np.array_equal(usable, (network.edge_flags & EdgeFlag.WALK) > 0):
+            found = network.node_component
+        else:
+            nodes = len(network.node_xy)
+            found = components(nodes, network.edge_nodes, network.edge_length_mm, usable)
+        _islands[impedance] = found
+    return found
 
 
 def _rows(
