@@ -8,7 +8,8 @@ from enum import IntEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.impedance import Impedance
+from geo.impedance import Impedance, islands
+from geo.kernels import kernel
 from geo.network import WalkNetwork
 from geo.search import nearest_facility
 from geo.snapping import SnappedPoints
@@ -23,7 +24,7 @@ class State(IntEnum):
     UNSNAPPED = 2
     """No walkable edge within the snapping limit."""
     DISCONNECTED = 3
-    """On an island of the network that holds no facility."""
+    """On an island of the network that holds no facility, of the edges the traveller may use."""
 
 
 STATE_NAMES = ("covered", "gap", "unsnapped", "disconnected")
@@ -68,18 +69,36 @@ def coverage(
         If points or impedance belong to another version of the network.
     """
     nearest = nearest_facility(network, impedance, demand, facilities)
-    state = np.full(len(demand), State.GAP, np.uint8)
-    state[(nearest.cost_mm >= 0) & (nearest.cost_mm <= impedance.cutoff_mm(cutoff_s))] = (
-        State.COVERED
-    )
-    snapped = demand.edge >= 0
-    state[~snapped] = State.UNSNAPPED
-    node = network.edge_nodes[np.where(snapped, demand.edge, 0), 0]
-    component = network.node_component[node]
-    served = np.zeros(int(network.node_component.max()) + 1, np.bool_)
+    part = islands(network, impedance)
+    served = np.zeros(int(part.max(initial=0)) + 1, np.bool_)
     served[0] = True
     placed = facilities.edge[facilities.edge >= 0]
-    served[network.node_component[network.edge_nodes[placed, 0]]] = True
-    # Riders use edges that join what feet cannot, so who reaches a facility is not cut off.
-    state[snapped & ~served[component] & (nearest.facility < 0)] = State.DISCONNECTED
+    served[part[network.edge_nodes[placed, 0]]] = True
+    state = _states(
+        demand.edge,
+        nearest.cost_mm,
+        network.edge_nodes,
+        part,
+        served,
+        impedance.cutoff_mm(cutoff_s),
+        int(State.COVERED),
+        int(State.GAP),
+        int(State.UNSNAPPED),
+        int(State.DISCONNECTED),
+    )
     return Coverage(nearest.seconds, nearest.facility, state, network.version, cutoff_s)
+
+
+@kernel
+def _states(  # type: ignore[no-untyped-def]
+    edge, cost_mm, edge_nodes, part, served, cutoff, covered, gap, unsnapped, disconnected
+):
+    state = np.empty(len(edge), np.uint8)
+    for i in range(len(edge)):
+        if edge[i] < 0:
+            state[i] = unsnapped
+        elif not served[part[edge_nodes[edge[i], 0]]]:
+            state[i] = disconnected
+        else:
+            state[i] = covered if 0 <= cost_mm[i] <= cutoff else gap
+    return state

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geo.errors import ProfileError
-from geo.network import EdgeFlag, WalkNetwork
+from geo.kernels import kernel
+from geo.network import EdgeFlag, WalkNetwork, components
 from geo.standards import TravelProfile, signal_wait_s
 
 LONGEST_MM = 2**31 - 2
 """Longest walk that is looked for, millimetres: some 2,147 km."""
 CLOSED = -1
 """Cost of an edge that may not be used in a direction."""
+
+_Arcs = tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
@@ -107,18 +111,9 @@ def impedance(network: WalkNetwork, profile: TravelProfile, *, waits: str = "non
         backward &= level
     edge_mm = network.edge_length_mm + np.rint(network.edge_waits * wait_mm).astype(np.int32)
     node_mm = np.rint(network.node_waits * wait_mm).astype(np.int32)
-    first, second = network.edge_nodes[:, 0], network.edge_nodes[:, 1]
-    edges = np.arange(len(flags), dtype=np.int32)
-    tail = np.concatenate([first[forward], second[backward]])
-    head = np.concatenate([second[forward], first[backward]])
-    arc_edge = np.concatenate([edges[forward], edges[backward]])
-    cost = edge_mm[arc_edge]
-    n = len(network.node_xy)
-    out = _rows(n, tail, head, arc_edge, cost + node_mm[head])
-    if np.array_equal(forward, backward):
-        back = out
-    else:
-        back = _rows(n, head, tail, arc_edge, cost + node_mm[tail])
+    steps = network.edge_nodes, forward, backward, edge_mm, node_mm
+    out: _Arcs = _arcs(*steps, turned=False)
+    back: _Arcs = out if np.array_equal(forward, backward) else _arcs(*steps, turned=True)
     return Impedance(
         network.version,
         profile,
@@ -131,14 +126,66 @@ def impedance(network: WalkNetwork, profile: TravelProfile, *, waits: str = "non
     )
 
 
-def _rows(
-    n: int,
-    tail: NDArray[np.int32],
-    head: NDArray[np.int32],
-    arc_edge: NDArray[np.int32],
-    cost: NDArray[np.int32],
-) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.int32], NDArray[np.int32]]:
-    order = np.argsort(tail, kind="stable")
-    indptr = np.zeros(n + 1, np.int32)
-    indptr[1:] = np.cumsum(np.bincount(tail, minlength=n))
-    return indptr, head[order], arc_edge[order], cost[order].astype(np.int32)
+_islands: WeakKeyDictionary[Impedance, NDArray[np.int32]] = WeakKeyDictionary()
+
+
+def islands(network: WalkNetwork, impedance: Impedance) -> NDArray[np.int32]:
+    """Connected component of each node over the edges that the traveller may use.
+
+    What feet join may be apart for a wheelchair or an e-bike, and the other way round. Directions
+    do not count: a one-way street joins its ends. Worked out once as long as the impedance lives.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    impedance : Impedance
+        Of the same network.
+
+    Returns
+    -------
+    ndarray, shape (n,), int32
+        0 is the longest, and so on.
+    """
+    found = _islands.get(impedance)
+    if found is None:
+        usable = (impedance.forward_mm >= 0) | (impedance.backward_mm >= 0)
+        if np.array_equal(usable, (network.edge_flags & EdgeFlag.WALK) > 0):
+            found = network.node_component
+        else:
+            nodes = len(network.node_xy)
+            found = components(nodes, network.edge_nodes, network.edge_length_mm, usable)
+        _islands[impedance] = found
+    return found
+
+
+@kernel
+def _arcs(edge_nodes, forward, backward, edge_mm, node_mm, turned):  # type: ignore[no-untyped-def]
+    """Arcs of each node as compressed rows: first those along their edges, then those against.
+
+    ``turned``: as walked backwards, from head to tail.
+    """
+    n = len(node_mm)
+    indptr = np.zeros(n + 2, np.int32)
+    for e in range(len(edge_nodes)):
+        # An arc is kept with the node it leaves, walked backwards with the one it leads to.
+        if forward[e]:
+            indptr[edge_nodes[e, 1 if turned else 0] + 2] += 1
+        if backward[e]:
+            indptr[edge_nodes[e, 0 if turned else 1] + 2] += 1
+    for v in range(2, n + 2):
+        indptr[v] += indptr[v - 1]
+    head = np.empty(indptr[n + 1], np.int32)
+    arc_edge = np.empty(len(head), np.int32)
+    cost = np.empty(len(head), np.int32)
+    for against in range(2):
+        for e in range(len(edge_nodes)):
+            if not (backward[e] if against else forward[e]):
+                continue
+            at, to = edge_nodes[e, 0], edge_nodes[e, 1]
+            if turned != (against == 1):
+                at, to = to, at
+            k = indptr[at + 1]
+            indptr[at + 1] += 1
+            head[k], arc_edge[k] = to, e
+            cost[k] = edge_mm[e] + node_mm[to]
+    return indptr[: n + 1].copy(), head, arc_edge, cost

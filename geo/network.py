@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from geo.crs import project, projected_crs
 from geo.errors import NetworkError
@@ -478,11 +476,42 @@ def components(
     ndarray, shape (n,), int32
         0 is the longest, and so on; nodes without a usable edge come last.
     """
-    first, second = edge_nodes[usable].T
-    matrix = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(n, n))
-    count, label = connected_components(matrix, directed=False)
-    length = np.bincount(label[first], weights=length_mm[usable], minlength=count)
-    rank = np.empty(count, np.int32)
-    rank[np.argsort(-length, kind="stable")] = np.arange(count, dtype=np.int32)
+    label, length = _joined(n, edge_nodes, length_mm, usable)
+    rank = np.empty(len(length), np.int32)
+    rank[np.argsort(-length, kind="stable")] = np.arange(len(length), dtype=np.int32)
     numbered: NDArray[np.int32] = rank[label]
     return numbered
+
+
+@kernel
+def _joined(n, edge_nodes, length_mm, usable):  # type: ignore[no-untyped-def]
+    """Component of each node, numbered as they are met, and the length of each (union-find)."""
+    above = np.arange(n).astype(np.int32)
+    for e in range(len(usable)):
+        if not usable[e]:
+            continue
+        a, b = edge_nodes[e, 0], edge_nodes[e, 1]
+        while above[a] != a:
+            above[a] = above[above[a]]
+            a = above[a]
+        while above[b] != b:
+            above[b] = above[above[b]]
+            b = above[b]
+        # The lower number above: every chain of nodes falls.
+        if a < b:
+            above[b] = a
+        elif b < a:
+            above[a] = b
+    count = 0
+    label = np.empty(n, np.int32)
+    for v in range(n):
+        if above[v] == v:
+            label[v] = count
+            count += 1
+        else:
+            label[v] = label[above[v]]
+    length = np.zeros(count, np.int64)
+    for e in range(len(usable)):
+        if usable[e]:
+            length[label[edge_nodes[e, 0]]] += length_mm[e]
+    return label, length

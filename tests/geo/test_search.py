@@ -14,16 +14,16 @@ import networkx as nx
 import numpy as np
 import pytest
 import shapely
-from geo_by_hand import ORIGIN, at, block_town, network_of, slow_graph
+from geo_by_hand import OPEN, ORIGIN, at, block_town, network_of, slow_graph
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import coo_array
-from scipy.sparse.csgraph import dijkstra
+from scipy.sparse.csgraph import connected_components, dijkstra
 
 from data.importers.osm import read_osm
 from geo.coverage import State, coverage
 from geo.errors import SnapError
-from geo.impedance import impedance
+from geo.impedance import impedance, islands
 from geo.kernels import UNREACHED
 from geo.network import EdgeFlag, WalkNetwork, build_network
 from geo.route import route
@@ -192,6 +192,55 @@ def test_an_island_without_a_station_is_disconnected_and_a_far_home_unsnapped() 
     station = snap(net, costs, at((100.0, 0.0)), max_snap_m=100)
     state = coverage(net, costs, homes, station, cutoff_s=900).state
     assert [State(s) for s in state] == [State.COVERED, State.DISCONNECTED, State.UNSNAPPED]
+
+
+def test_an_island_is_what_this_traveller_cannot_leave() -> None:
+    steps = OPEN | int(EdgeFlag.STEPS)
+    feet_only = int(EdgeFlag.WALK)
+    # The town, a hill up some steps, and a yard up a footway.
+    lines = [
+        *block_town(),
+        [(500.0, 0.0), (600.0, 0.0)],
+        [(600.0, 0.0), (900.0, 0.0)],
+        [(0.0, 500.0), (0.0, 600.0)],
+        [(0.0, 600.0), (0.0, 900.0)],
+    ]
+    flags = [OPEN] * 12 + [steps, OPEN, feet_only, OPEN]
+    net = network_of(lines, flags=flags)
+    town, hill, yard = (100.0, 5.0), (800.0, 5.0), (5.0, 800.0)
+    states = {}
+    for profile in ("norm", "wheelchair", "ebike"):
+        costs = impedance(net, PROFILES[profile])
+        homes = snap(net, costs, at(town, hill, yard), max_snap_m=50)
+        station = snap(net, costs, at((200.0, 0.0)), max_snap_m=50)
+        found = coverage(net, costs, homes, station, cutoff_s=1e5)
+        states[profile] = [State(s).name for s in found.state]
+        # With a station of its own no island is cut off.
+        stations = snap(net, costs, at((200.0, 0.0), hill, yard), max_snap_m=50)
+        served = coverage(net, costs, homes, stations, cutoff_s=1e5)
+        assert (served.state == State.COVERED).all()
+    assert states == {
+        "norm": ["COVERED", "COVERED", "COVERED"],
+        "wheelchair": ["COVERED", "DISCONNECTED", "COVERED"],
+        "ebike": ["COVERED", "DISCONNECTED", "DISCONNECTED"],
+    }
+
+
+@pytest.mark.parametrize("profile", ["norm", "wheelchair", "ebike"])
+def test_islands_equal_the_components_that_scipy_finds(profile: str) -> None:
+    net = real_network("porto")
+    costs = impedance(net, PROFILES[profile])
+    usable = (costs.forward_mm >= 0) | (costs.backward_mm >= 0)
+    a, b = net.edge_nodes[usable].T
+    n = len(net.node_xy)
+    count, label = connected_components(
+        coo_array((np.ones(len(a)), (a, b)), shape=(n, n)), directed=False
+    )
+    mine = islands(net, costs)
+    assert len(np.unique(mine)) == count
+    assert len(np.unique(mine.astype(np.int64) * count + label)) == count
+    length = np.bincount(mine[a], weights=net.edge_length_mm[usable])
+    assert (np.diff(length) <= 0).all()
 
 
 def test_a_walled_home_leaves_by_its_gate() -> None:
