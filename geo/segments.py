@@ -18,6 +18,8 @@ _SLACK_M = 1e-6
 """More than rounding moves a point across the side of a cell."""
 _RINGS = 3
 """Rings of cells searched around a point one after another; beyond, whole regions are skipped."""
+_MOST_RINGS = 8
+"""A limit within so many rings is searched ring by ring to its end."""
 
 
 class SegmentGrid(NamedTuple):
@@ -244,6 +246,9 @@ def _nearest(low, high, order, points, limit, grid):  # type: ignore[no-untyped-
         return apart2, segment, share
     last_column, last_row = 8 * columns - 1, 8 * rows - 1
     x1, y1 = x0 + 8 * columns * cell, y0 + 8 * rows * cell
+    rings = int(np.ceil(limit / cell)) if limit <= _MOST_RINGS * cell else _RINGS
+    before = -1
+    ahead = np.empty(1, np.int32)
     for at in range(high - low):
         i = order[low + at] if len(order) > 0 else low + at
         px, py = points[i, 0], points[i, 1]
@@ -252,16 +257,20 @@ def _nearest(low, high, order, points, limit, grid):  # type: ignore[no-untyped-
         if not (x0 - limit <= px <= x1 + limit and y0 - limit <= py <= y1 + limit):
             continue
         best2, best, best_t = limit * limit, -1, 0.0
+        if before >= 0:
+            # Points that follow each other are mostly neighbours.
+            ahead[0] = before
+            best2, best, best_t = _nearest_of(px, py, 0, 1, ahead, vertices, best2, best, best_t)
         ci, ri = int(np.floor((px - x0) / cell)), int(np.floor((py - y0) / cell))
         in_x, in_y = px - (x0 + ci * cell), py - (y0 + ri * cell)
         margin = min(in_x, cell - in_x, in_y, cell - in_y) - _SLACK_M
         done = False
-        for ring in range(_RINGS + 2):
+        for ring in range(rings + 2):
             nearer = (ring - 1) * cell + margin
             if nearer > 0 and nearer * nearer > best2:
                 done = True
                 break
-            if ring > _RINGS:
+            if ring > rings:
                 break
             for r in range(max(ri - ring, 0), min(ri + ring, last_row) + 1):
                 step = 1 if r == ri - ring or r == ri + ring else max(2 * ring, 1)
@@ -284,6 +293,7 @@ def _nearest(low, high, order, points, limit, grid):  # type: ignore[no-untyped-
                 px, py, limit, grid, grid, np.zeros((0, 2)), 0.0
             )
         apart2[at], segment[at], share[at] = best2, best, best_t
+        before = best
     return apart2, segment, share
 
 
