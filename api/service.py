@@ -21,6 +21,7 @@ from data.database import Database, open_database
 from data.layers import Feature
 from data.memo import Memo
 from data.settings import Settings
+from data.threads import in_turn
 from data.walks import Walks
 from geo.errors import GridcircleError
 
@@ -32,6 +33,9 @@ KEPT_BYTES = 64 << 20
 
 WARM_S = 20.0
 """How long after a start circles of open stations are drawn ahead, seconds."""
+RASTER_TILES = 8192
+"""How many tiles of the raster are laid ahead for clicks on the map: about 100 MB."""
+TILES_AT_ONCE = 16
 RUNS_KEPT = 16
 """Coverage results kept in memory, beside those in the database."""
 
@@ -115,9 +119,12 @@ class Service:
 
     def city_facts(self) -> CityFacts:
         """Read name, bounds and counts of the city, once for each state of the database."""
-        with self.database.connect() as connection:
-            version = self.watch.read(connection).everything
-            return self._facts.get(version, lambda: read_city(connection))
+
+        def read() -> CityFacts:
+            with self.database.connect() as connection:
+                return read_city(connection)
+
+        return self._facts.get(self.watch.now(self.database).everything, read)
 
     def draw(
         self,
@@ -127,21 +134,23 @@ class Service:
         *,
         minutes: tuple[float, ...],
         method: Method = "network",
+        lines: bool = True,
     ) -> list[Feature]:
-        """Draw catchments with their streets, or take those drawn lately."""
+        """Draw catchments, or take those drawn lately; those of stations have their streets."""
+        lines = lines or origin.station is not None
 
         def drawn() -> Drawn:
             features = draw_catchments(
-                city, origin, travel, minutes=minutes, method=method, lines=True
+                city, origin, travel, minutes=minutes, method=method, lines=lines
             )
             return len(dump(features)), features
 
-        key = (city.ground, origin.key, travel.key, minutes, method)
+        key = (city.ground, origin.key, travel.key, minutes, method, lines)
         kept = self.drawn_points if origin.station is None else self.drawn_stations
         return kept.get(key, drawn)[1]
 
     def _warm(self) -> None:
-        """Load the city, then draw the circles of open stations until somebody could wait."""
+        """Load the city, draw the circles of open stations, lay the raster of the others."""
         try:
             city, travel = self.circles.city(), self.circles.travel()
             began = time.monotonic()
@@ -155,13 +164,22 @@ class Service:
                     self.draw(city, origin, travel, minutes=self.settings.minutes)
                     # Half of the time belongs to whoever is there already.
                     self._closing.wait(time.monotonic() - drawing)
+            field_index = city.streets.field_index(travel)
+            laid = 0
+            while laid < RASTER_TILES and not self._closing.is_set():
+                laying = time.monotonic()
+                with in_turn():
+                    left = field_index.fill(tiles=TILES_AT_ONCE)
+                laid += TILES_AT_ONCE
+                if not left:
+                    break
+                self._closing.wait(time.monotonic() - laying)
         except GridcircleError as error:
             # /ready tells; the next request tries again and gets the same reason.
             log.warning("The city is not loaded: %s %s", error, error.remedy)
 
     def _data_version(self) -> str:
-        with self.database.connect() as connection:
-            return self.watch.read(connection).everything
+        return self.watch.now(self.database).everything
 
 
 def _tile_bytes(tile: tuple[str, bytes]) -> int:

@@ -352,8 +352,7 @@ class Circles:
         NetworkError
             If the database holds no walking network.
         """
-        with self.database.connect() as connection:
-            versions = self.watch.read(connection)
+        versions = self.watch.now(self.database)
         city = self._city
         if city is not None and city.versions is versions:
             return city

@@ -5,18 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import pairwise
 from os import cpu_count
 from typing import Literal
 
-import contourpy
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 from shapely import MultiLineString, MultiPolygon, Polygon
 
 from geo.errors import SnapError
-from geo.field import Field, FieldIndex
+from geo.field import FieldIndex
 from geo.impedance import Impedance
 from geo.kernels import kernel
 from geo.network import WalkNetwork
@@ -24,7 +22,7 @@ from geo.search import ReachedEdges, TargetIndex, reach, reach_targets, reached_
 from geo.separation import separate
 from geo.snapping import Barriers, SnappedPoints
 
-STEP_M = 6.0
+STEP_M = 10.0
 """Raster of the walking-time field, metres: see benchmarks/RESULTS.md for the choice."""
 RIM_STEPS = 1.5
 """How far around the cutoff the field is followed, in raster steps: a little over a diagonal."""
@@ -110,6 +108,7 @@ class Walls:
 
     def __init__(self, barriers: Barriers | None = None) -> None:
         self.tree: shapely.STRtree | None = None
+        self.gates = np.zeros((0, 2)) if barriers is None else barriers.gates
         if barriers is not None and len(barriers.segments):
             self.tree = shapely.STRtree(shapely.linestrings(barriers.segments.reshape(-1, 2, 2)))
 
@@ -183,12 +182,16 @@ def catchments(
     if demand is not None:
         targets = demand.priced(network, impedance)
         pairs = reach_targets(network, impedance, stations, targets, cutoff_s=longest_s)
-    walls = (Walls(barriers) if isinstance(barriers, Barriers) else barriers or Walls()).tree
+    indexed = Walls(barriers) if isinstance(barriers, Barriers) else barriers or Walls()
+    walls = indexed.tree
 
     def of_station(s: int) -> list[Catchment]:
         source = stations.row(s)
         row = slice(found.offsets[s], found.offsets[s + 1])
         node, node_cost = found.node[row], found.cost_mm[row]
+        through = indexed.gates[source.gate[source.gate >= 0]]
+        leg = np.concatenate([station_xy[s : s + 1], through, source.xy + 1e-9])
+        lane = _lane(leg, walls)
         field = None
         made = []
         for cutoff_s in cutoffs_s:
@@ -196,27 +199,30 @@ def catchments(
             edges = reached_edges(network, impedance, source, node, node_cost, cutoff_s=cutoff_s)
             lines = _lines(network, edges) if with_lines or method == "lines" else _NO_LINES
             if method == "lines":
-                rings = lines.buffer(LINE_BUFFER_M, quad_segs=4)
+                area = _filled(_along(lines, walls), hole_m2)
             else:
                 if field is None:
                     field = field_index.field(
                         source, node, node_cost, impedance.cutoff_mm(longest_s) + rim_mm
                     )
-                rings = _contour(field, cutoff_mm, rim_mm)
-            polygon = _with_station(rings, station_xy[s], source.xy[0])
-            polygon = _filled(polygon, hole_m2)
-            if walls is not None:
-                streets = lines if with_lines else _lines(network, edges)
-                polygon = _this_side(polygon, walls, streets, field, cutoff_mm)
+                area = field.outline(cutoff_mm, rim_mm=rim_mm, hole_m2=hole_m2)
+            polygon = _joined(area, lane, hole_m2)
             reached, costs = _NOBODY, _NOBODY
             wrong_in = wrong_out = 0
             if demand is not None and pairs is not None:
                 mine = slice(pairs.offsets[s], pairs.offsets[s + 1])
                 timely = pairs.cost_mm[mine] <= cutoff_mm
                 reached, costs = pairs.target[mine][timely], pairs.cost_mm[mine][timely]
-                near = demand.within(_widened(polygon.bounds, 10.0))
+                around = shapely.total_bounds(
+                    np.append(shapely.points(demand.xy[reached]), polygon)
+                )
                 polygon, wrong_in, wrong_out = separate(
-                    polygon, demand.xy, demand.snapped.xy, near, reached
+                    polygon,
+                    demand.xy,
+                    demand.within(_widened(tuple(around), 10.0)),
+                    reached,
+                    station_xy=station_xy[s],
+                    walls=walls,
                 )
             made.append(
                 Catchment(
@@ -247,43 +253,6 @@ def _widened(bounds: tuple[float, ...], by_m: float) -> tuple[float, float, floa
     return bounds[0] - by_m, bounds[1] - by_m, bounds[2] + by_m, bounds[3] + by_m
 
 
-def _contour(field: Field | None, cutoff_mm: int, rim_mm: int) -> MultiPolygon:
-    """Area where the field is at most the cutoff.
-
-    The field is capped a rim above and below the cutoff, so that a jump (a wall, or the border
-    between the homes of two streets) is drawn half way between two raster points. Each raster
-    square is split into triangles: what is inside then depends on the cutoff monotonically, so
-    contours nest.
-    """
-    if field is None:
-        return MultiPolygon()
-    rows, columns = np.nonzero(field.cost_mm <= cutoff_mm)
-    if not len(rows):
-        return MultiPolygon()
-    r0, r1 = max(rows.min() - 1, 0), min(rows.max() + 2, len(field.y))
-    c0, c1 = max(columns.min() - 1, 0), min(columns.max() + 2, len(field.x))
-    over = np.clip(field.cost_mm[r0:r1, c0:c1].astype(np.int64) - cutoff_mm, -rim_mm, rim_mm)
-    # A margin of points outside closes rings at the edge of the window.
-    over = np.pad(over.astype(np.float64), 1, constant_values=float(rim_mm))
-    step = field.x[1] - field.x[0]
-    generator = contourpy.contour_generator(
-        x=np.concatenate([[field.x[c0] - step], field.x[c0:c1], [field.x[c1 - 1] + step]]),
-        y=np.concatenate([[field.y[r0] - step], field.y[r0:r1], [field.y[r1 - 1] + step]]),
-        z=over,
-        name="serial",
-        quad_as_tri=True,
-        fill_type=contourpy.FillType.OuterOffset,
-    )
-    # OuterOffset gives two lists; the stubs allow for the three of other kinds.
-    points, offsets = generator.filled(-np.inf, 0.5)  # type: ignore[misc]
-    polygons = []
-    for vertices, cuts in zip(points, offsets, strict=True):
-        rings = [vertices[a:b] for a, b in pairwise(cuts)]
-        polygons.append(Polygon(rings[0], rings[1:]))
-    area = shapely.multipolygons(polygons)
-    return area if shapely.is_valid(area) else _polygons(shapely.make_valid(area))
-
-
 def _polygons(geometry: shapely.Geometry) -> MultiPolygon:
     parts = [
         part
@@ -293,12 +262,25 @@ def _polygons(geometry: shapely.Geometry) -> MultiPolygon:
     return MultiPolygon(parts)
 
 
-def _with_station(
-    area: shapely.Geometry, at: NDArray[np.float64], street: NDArray[np.float64]
-) -> MultiPolygon:
-    """Add the station itself and its leg to the street, which the raster may miss."""
-    leg = shapely.linestrings(np.array([at, street + 1e-9]))
-    return _polygons(shapely.union_all([area, leg.buffer(STATION_DISC_M, quad_segs=4)]))
+def _lane(leg: NDArray[np.float64], walls: shapely.STRtree | None) -> shapely.Geometry:
+    """Around the station and its leg to the street, by its gate, which the raster may miss."""
+    line = shapely.linestrings(leg)
+    return _this_side(line.buffer(STATION_DISC_M, quad_segs=4), walls, np.array([line]))
+
+
+def _joined(area: MultiPolygon, lane: shapely.Geometry, hole_m2: float) -> MultiPolygon:
+    """Both together; holes that this encloses are filled where they are small."""
+    if not area.is_empty:
+        shapely.prepare(area)
+        if shapely.covers(area, lane):
+            return area
+    return _filled(_polygons(shapely.union(area, lane)), hole_m2)
+
+
+def _along(lines: MultiLineString, walls: shapely.STRtree | None) -> MultiPolygon:
+    """A strip along the reached streets, on their side of the barriers."""
+    strip = lines.buffer(LINE_BUFFER_M, quad_segs=4)
+    return _polygons(_this_side(strip, walls, shapely.get_parts(lines)))
 
 
 def _filled(area: MultiPolygon, hole_m2: float) -> MultiPolygon:
@@ -311,42 +293,21 @@ def _filled(area: MultiPolygon, hole_m2: float) -> MultiPolygon:
 
 
 def _this_side(
-    area: MultiPolygon,
-    walls: shapely.STRtree,
-    lines: MultiLineString,
-    field: Field | None,
-    cutoff_mm: int,
-) -> MultiPolygon:
-    """Drop what lies across a barrier.
-
-    Barriers cut the area into pieces. A piece stays if a reached street runs through it or if a
-    raster point in it is reached, as in a courtyard without paths that is left by its gate; what
-    else a contour draws over a barrier is no more than its rounding.
-    """
+    area: shapely.Geometry, walls: shapely.STRtree | None, lines: NDArray[np.object_]
+) -> shapely.Geometry:
+    """Of the pieces that barriers cut an area into, those that one of the lines runs through."""
+    if walls is None:
+        return area
     near = walls.geometries[walls.query(area, predicate="intersects")]
     if not len(near):
         return area
     slit = shapely.union_all(near).buffer(0.02, cap_style="flat", quad_segs=1)
     pieces = shapely.get_parts(shapely.difference(area, slit))
-    if len(pieces) <= len(area.geoms):
+    kept = np.unique(shapely.STRtree(lines).query(pieces, predicate="intersects")[0])
+    if len(kept) == len(pieces):
         return area
-    tree = shapely.STRtree(shapely.get_parts(lines))
-    kept = np.zeros(len(pieces), np.bool_)
-    kept[np.unique(tree.query(pieces, predicate="intersects")[0])] = True
-    for i in np.flatnonzero(~kept):
-        kept[i] = field is not None and _holds_reached(pieces[i], field, cutoff_mm)
-    if kept.all():
-        return area
-    gone = shapely.union_all(pieces[~kept]).buffer(0.04, quad_segs=1)
-    return _polygons(shapely.difference(area, gone))
-
-
-def _holds_reached(piece: Polygon, field: Field, cutoff_mm: int) -> bool:
-    west, south, east, north = piece.bounds
-    columns = slice(*np.searchsorted(field.x, [west, east]))
-    rows = slice(*np.searchsorted(field.y, [south, north]))
-    row, column = np.nonzero(field.cost_mm[rows, columns] <= cutoff_mm)
-    return bool(shapely.contains_xy(piece, field.x[columns][column], field.y[rows][row]).any())
+    gone = shapely.union_all(np.delete(pieces, kept)).buffer(0.04, quad_segs=1)
+    return shapely.difference(area, gone)
 
 
 @kernel

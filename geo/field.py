@@ -13,16 +13,17 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from shapely import MultiPolygon
 
+from geo.contour import FAR, Snapped, Streets, Walk, costs, outline
 from geo.impedance import Impedance
 from geo.kernels import kernel
 from geo.network import WalkNetwork
-from geo.search import _direct
 from geo.snapping import Barriers, SnappedPoints, Snapper
+from geo.walls import wall_grid
 
 TILE = 32
 """Raster points along one side of a tile."""
-FAR = np.int32(2**31 - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,11 +36,34 @@ class Field:
         Coordinates of columns and rows, metres.
     cost_mm : ndarray, shape (rows, columns), int32
         `FAR` where the source is not reached within the limit of the search.
+    index : FieldIndex
+    snapped : Snapped
+        The raster points of the window.
+    walk : Walk
+        What the source reaches.
     """
 
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     cost_mm: NDArray[np.int32]
+    index: FieldIndex
+    snapped: Snapped
+    walk: Walk
+
+    def outline(self, cutoff_mm: int, *, rim_mm: int, hole_m2: float) -> MultiPolygon:
+        """Area within the cutoff in the network's CRS; see `geo.contour.outline`."""
+        index = self.index
+        return outline(
+            self.cost_mm,
+            cutoff_mm,
+            rim_mm=rim_mm,
+            hole_m2=hole_m2,
+            snapped=self.snapped,
+            streets=index.streets,
+            walk=self.walk,
+            label=_scratch(len(index.network.node_xy)),
+            walls=index.walls,
+        )
 
 
 class FieldIndex:
@@ -71,6 +95,15 @@ class FieldIndex:
         self.max_snap_m = max_snap_m
         self.step_m = step_m
         self._snapper = Snapper(network, impedance, max_snap_m=max_snap_m, barriers=barriers)
+        self.streets = Streets(
+            network.edge_nodes,
+            network.edge_length_mm,
+            impedance.forward_mm,
+            impedance.backward_mm,
+            network.edge_offsets,
+            network.edge_xy,
+        )
+        self.walls = wall_grid(barriers)
         low = network.node_xy.min(axis=0) - 2 * max_snap_m - step_m
         high = network.node_xy.max(axis=0) + 2 * max_snap_m + step_m
         if len(network.edge_xy):
@@ -84,6 +117,7 @@ class FieldIndex:
         self._offset = np.empty((16, TILE, TILE), np.int32)
         self._access = np.empty((16, TILE, TILE), np.int32)
         self._filled = 0
+        self._near_streets: NDArray[np.bool_] | None = None
         self._lock = threading.Lock()
 
     def field(
@@ -92,24 +126,18 @@ class FieldIndex:
         node: NDArray[np.int32],
         node_cost_mm: NDArray[np.int32],
         limit_mm: int,
-    ) -> Field | None:
+    ) -> Field:
         """Cost at every raster point around the nodes that one source reaches.
 
         Parameters
         ----------
         source : SnappedPoints, shape (1,)
+            On the network.
         node, node_cost_mm : ndarray
             Reached nodes and their cost, as `geo.search.reach` gives them.
         limit_mm : int
             Limit of that search; points beyond it are `FAR`.
-
-        Returns
-        -------
-        Field or None
-            None where the source is not snapped.
         """
-        if source.edge[0] < 0:
-            return None
         xy = self.network.node_xy[node] if len(node) else source.xy
         # What is left at a node can be walked in any direction along its edges.
         left_m = (limit_mm - node_cost_mm) / 1000 if len(node) else np.zeros(1)
@@ -121,37 +149,74 @@ class FieldIndex:
         size = np.array(self._slot.shape[::-1])
         t0 = np.clip(np.floor(low / side).astype(np.int64) - self._tile0, 0, size - 1)
         t1 = np.clip(np.floor(high / side).astype(np.int64) - self._tile0, 0, size - 1)
-        window = self._slot[t0[1] : t1[1] + 1, t0[0] : t1[0] + 1]
-        if (window < 0).any():
-            self._fill(t0, t1)
-            window = self._slot[t0[1] : t1[1] + 1, t0[0] : t1[0] + 1]
-        cost = _costs(
-            np.ascontiguousarray(window),
+        here = slice(t0[1], t1[1] + 1), slice(t0[0], t1[0] + 1)
+        needed = np.zeros(self._slot[here].shape, np.bool_)
+        corner = (self._tile0 + t0) * side
+        _mark(needed, corner, side, xy, reach_m[:, 0])
+        _mark(needed, corner, side, source.xy, np.array([max(own_m, self.step_m)]))
+        if (needed & (self._slot[here] < 0)).any():
+            self._fill(t0, needed)
+        first = (self._tile0 + t0) * TILE
+        snapped = Snapped(
+            np.where(needed, self._slot[here], np.int32(-1)),
             self._edge,
             self._offset,
             self._access,
-            _scratch(len(self.network.node_xy)),
+            int(first[0]),
+            int(first[1]),
+            self.step_m,
+        )
+        walk = Walk(
             node,
             node_cost_mm,
-            limit_mm,
-            self.network.edge_nodes,
-            self.network.edge_length_mm,
-            self.impedance.forward_mm,
-            self.impedance.backward_mm,
             int(source.edge[0]),
             int(source.offset_mm[0]),
             int(source.access_mm[0]),
         )
+        cost = costs(snapped, self.streets, walk, _scratch(len(self.network.node_xy)), limit_mm)
         origin = (self._tile0 + t0) * side
         return Field(
             origin[0] + (np.arange(cost.shape[1]) + 0.5) * self.step_m,
             origin[1] + (np.arange(cost.shape[0]) + 0.5) * self.step_m,
             cost,
+            self,
+            snapped,
+            walk,
         )
 
-    def _fill(self, t0: NDArray[np.int64], t1: NDArray[np.int64]) -> None:
+    def fill(self, *, tiles: int) -> int:
+        """Snap raster points near streets ahead of need.
+
+        Parameters
+        ----------
+        tiles : int
+            At most so many tiles of `TILE` by `TILE` points.
+
+        Returns
+        -------
+        int
+            Tiles within the snapping limit of a street that are still to be filled.
+        """
+        if self._near_streets is None:
+            side = TILE * self.step_m
+            usable = (self.impedance.forward_mm >= 0) | (self.impedance.backward_mm >= 0)
+            vertices = self.network.edge_xy[
+                np.repeat(usable, np.diff(self.network.edge_offsets).astype(np.int64))
+            ]
+            near = np.zeros(self._slot.shape, np.bool_)
+            reach_m = np.full(len(vertices), self.max_snap_m)
+            _mark(near, self._tile0 * side, side, vertices, reach_m)
+            self._near_streets = near
+        needed = self._near_streets & (self._slot < 0)
+        rows, columns = np.nonzero(needed)
+        needed[rows[tiles:], columns[tiles:]] = False
+        self._fill(np.zeros(2, np.int64), needed)
+        return max(len(rows) - tiles, 0)
+
+    def _fill(self, t0: NDArray[np.int64], needed: NDArray[np.bool_]) -> None:
         with self._lock:
-            rows, columns = np.nonzero(self._slot[t0[1] : t1[1] + 1, t0[0] : t1[0] + 1] < 0)
+            here = self._slot[t0[1] : t0[1] + needed.shape[0], t0[0] : t0[0] + needed.shape[1]]
+            rows, columns = np.nonzero(needed & (here < 0))
             rows, columns = rows + t0[1], columns + t0[0]
             if not len(rows):
                 return
@@ -172,10 +237,10 @@ class FieldIndex:
                     wider[: self._filled] = getattr(self, name)[: self._filled]
                     # Readers hold the old array, which stays right for the slots they know.
                     setattr(self, name, wider)
-            here = slice(self._filled, need)
-            self._edge[here] = found.edge.reshape(shape)
-            self._offset[here] = found.offset_mm.reshape(shape)
-            self._access[here] = found.access_mm.reshape(shape)
+            new = slice(self._filled, need)
+            self._edge[new] = found.edge.reshape(shape)
+            self._offset[new] = found.offset_mm.reshape(shape)
+            self._access[new] = found.access_mm.reshape(shape)
             self._slot[rows, columns] = np.arange(self._filled, need, dtype=np.int32)
             self._filled = need
 
@@ -192,57 +257,14 @@ def _scratch(n: int) -> NDArray[np.int32]:
 
 
 @kernel
-def _costs(  # type: ignore[no-untyped-def]
-    window,
-    edge,
-    offset,
-    access,
-    label,
-    node,
-    node_cost,
-    limit,
-    edge_nodes,
-    length,
-    forward,
-    backward,
-    source_edge,
-    source_offset,
-    source_access,
-):
-    for k in range(len(node)):
-        label[node[k]] = node_cost[k]
-    tile = edge.shape[1]
-    rows, columns = window.shape
-    cost = np.full((rows * tile, columns * tile), 2**31 - 1, np.int32)
-    for tr in range(rows):
-        for tc in range(columns):
-            slot = window[tr, tc]
-            for r in range(tile):
-                for c in range(tile):
-                    e = edge[slot, r, c]
-                    if e < 0:
-                        continue
-                    leg = np.int64(access[slot, r, c])
-                    if leg > limit:
-                        continue
-                    at = np.int64(offset[slot, r, c])
-                    whole = np.int64(length[e])
-                    best = np.int64(2**31 - 1)
-                    first = np.int64(label[edge_nodes[e, 0]])
-                    if first < best and backward[e] >= 0:
-                        part = np.int64(backward[e]) * at // whole if whole > 0 else np.int64(0)
-                        best = min(best, first + part)
-                    second = np.int64(label[edge_nodes[e, 1]])
-                    if second < 2**31 - 1 and forward[e] >= 0:
-                        rest = whole - at
-                        part = np.int64(forward[e]) * rest // whole if whole > 0 else np.int64(0)
-                        best = min(best, second + part)
-                    if e == source_edge:
-                        along = _direct(length[e], forward[e], backward[e], at, source_offset)
-                        if along >= 0:
-                            best = min(best, along + source_access)
-                    if best + leg <= limit:
-                        cost[tr * tile + r, tc * tile + c] = best + leg
-    for k in range(len(node)):
-        label[node[k]] = 2**31 - 1
-    return cost
+def _mark(needed, corner, side, xy, reach):  # type: ignore[no-untyped-def]
+    """Mark the tiles around points that what is left there reaches."""
+    rows, columns = needed.shape
+    for k in range(len(xy)):
+        c0 = max(int(np.floor((xy[k, 0] - reach[k] - corner[0]) / side)), 0)
+        c1 = min(int(np.floor((xy[k, 0] + reach[k] - corner[0]) / side)), columns - 1)
+        r0 = max(int(np.floor((xy[k, 1] - reach[k] - corner[1]) / side)), 0)
+        r1 = min(int(np.floor((xy[k, 1] + reach[k] - corner[1]) / side)), rows - 1)
+        for r in range(r0, r1 + 1):
+            for c in range(c0, c1 + 1):
+                needed[r, c] = True

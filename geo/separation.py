@@ -10,44 +10,52 @@ from __future__ import annotations
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.spatial import KDTree
 from shapely import MultiPolygon, Polygon
 
-DISC_M = 3.0
+from geo.kernels import kernel
+
+DISC_M = 1.0
 """Radius of the correction around a home where none of the other kind is near, metres."""
-LANE_M = 0.5
-"""Half width of the lane that joins a corrected home to its street, metres."""
+LEAST_M = 1e-3
+"""Radius of the least correction, metres."""
 
 
 def separate(
     area: MultiPolygon,
     xy: NDArray[np.float64],
-    street_xy: NDArray[np.float64],
     near: NDArray[np.int64],
     reached: NDArray[np.int32],
+    *,
+    station_xy: NDArray[np.float64],
+    walls: shapely.STRtree | None = None,
 ) -> tuple[MultiPolygon, int, int]:
     """Add reached homes that the polygon misses, take out homes that it wrongly holds.
 
-    Discs are smaller than half the distance to the nearest home of the other kind, so that no
-    correction undoes another.
+    Every home has a disc: that of a reached home is added, that of another is taken out. A disc
+    is smaller than half the distance to the nearest home of the other kind, so that no correction
+    undoes another. With more time discs of reached homes only grow and those of the others only
+    shrink or go: polygons nest. Discs that lie wholly on their side change nothing and are not
+    drawn.
 
     Parameters
     ----------
     area : MultiPolygon
     xy : ndarray, shape (n, 2)
         All homes, metres.
-    street_xy : ndarray, shape (n, 2)
-        Where each joins its street.
     near : ndarray
-        Homes around the polygon, rising.
+        Homes around the polygon and around the reached homes, rising.
     reached : ndarray
         Homes reached in time, rising; the others are not.
+    station_xy : ndarray, shape (2,)
+        Stays inside.
+    walls : STRtree, optional
+        Barriers, which what is added does not cross.
 
     Returns
     -------
     tuple of MultiPolygon, int, int
         The polygon; homes wrongly inside and wrongly outside that remain (homes that share one
-        spot but not one street).
+        spot but not one street, or the station's spot but not its time).
     """
     homes = np.union1d(near, reached)
     if not len(homes):
@@ -56,25 +64,20 @@ def separate(
     at = xy[homes]
     shapely.prepare(area)
     inside = shapely.contains_xy(area, at[:, 0], at[:, 1])
-    missing = timely & ~inside
-    intruding = ~timely & inside
-    if not missing.any() and not intruding.any():
-        return area, 0, 0
+    by_outline = _by_outline(at, area)
+    added = timely & (~inside | by_outline)
+    at_station = np.hypot(*(at - station_xy).T) < 2 * LEAST_M
+    removed = ~timely & (inside | by_outline) & ~at_station
+    if not added.any() and not removed.any():
+        return area, int((inside & ~timely).sum()), 0
     corrected: shapely.Geometry = area
-    if missing.any():
-        radius = _radius(at[missing], at[~timely])
-        discs = shapely.buffer(shapely.points(at[missing]), radius, quad_segs=2)
-        ends = np.stack([at[missing], street_xy[homes][missing] + 1e-6], axis=1)
-        lanes = shapely.buffer(
-            shapely.linestrings(ends), np.minimum(radius, LANE_M), quad_segs=1, cap_style="flat"
-        )
-        corrected = shapely.union_all([corrected, *discs, *lanes])
-        shapely.prepare(corrected)
-        held = shapely.contains_xy(corrected, at[:, 0], at[:, 1])
-        intruding = ~timely & held
-    if intruding.any():
-        radius = _radius(at[intruding], at[timely])
-        discs = shapely.buffer(shapely.points(at[intruding]), radius, quad_segs=2)
+    if added.any():
+        discs = _discs(at[added], at[~timely])
+        if walls is not None:
+            discs = _before_walls(discs, at[added], walls)
+        corrected = shapely.union(corrected, shapely.union_all(discs))
+    if removed.any():
+        discs = _discs(at[removed], np.concatenate([at[timely], station_xy[None, :]]))
         corrected = shapely.difference(corrected, shapely.union_all(discs))
     parts = [
         part
@@ -82,13 +85,83 @@ def separate(
         if isinstance(part, Polygon) and not part.is_empty
     ]
     result = MultiPolygon(parts)
-    shapely.prepare(result)
-    inside = shapely.contains_xy(result, at[:, 0], at[:, 1])
+    # Elsewhere nothing has changed: no disc reaches a home of the other kind.
+    touched = by_outline | (inside != timely)
+    inside[touched] = shapely.contains_xy(result, at[touched, 0], at[touched, 1])
     return result, int((inside & ~timely).sum()), int((~inside & timely).sum())
 
 
-def _radius(of: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    if not len(others):
-        return np.full(len(of), DISC_M)
-    distance, _ = KDTree(others).query(of)
-    return np.clip(0.45 * distance, 1e-3, DISC_M)
+def _discs(of: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.object_]:
+    """Discs around homes, none as wide as half the way to the nearest of the others."""
+    radius = np.clip(0.45 * _to_nearest(of, others), LEAST_M, DISC_M)
+    return shapely.buffer(shapely.points(of), radius, quad_segs=2)
+
+
+@kernel
+def _to_nearest(of, others):  # type: ignore[no-untyped-def]
+    """Distance from each of a few points to the nearest of many; infinite where there is none."""
+    nearest = np.full(len(of), np.inf)
+    for i in range(len(of)):
+        for k in range(len(others)):
+            dx, dy = of[i, 0] - others[k, 0], of[i, 1] - others[k, 1]
+            nearest[i] = min(nearest[i], dx * dx + dy * dy)
+    return np.sqrt(nearest)
+
+
+def _before_walls(
+    shapes: NDArray[np.object_], at: NDArray[np.float64], walls: shapely.STRtree
+) -> NDArray[np.object_]:
+    """Of each shape the part around its home that no wall cuts off."""
+    shape, wall = walls.query(shapes, predicate="intersects")
+    for i in np.unique(shape):
+        slit = shapely.union_all(walls.geometries[wall[shape == i]]).buffer(
+            0.02, cap_style="flat", quad_segs=1
+        )
+        parts = shapely.get_parts(shapely.difference(shapes[i], slit))
+        held = shapely.contains_xy(parts, at[i, 0], at[i, 1])
+        # A home on the wall itself has no side: a dot of its own.
+        shapes[i] = (
+            parts[held][0] if held.any() else shapely.Point(at[i]).buffer(LEAST_M, quad_segs=2)
+        )
+    return shapes
+
+
+def _by_outline(at: NDArray[np.float64], area: MultiPolygon) -> NDArray[np.bool_]:
+    """Points at most a disc's radius from the outline of an area."""
+    xy, ring = shapely.get_coordinates(
+        shapely.get_rings(shapely.get_parts(area)), return_index=True
+    )
+    order = np.argsort(at[:, 0], kind="stable")
+    found = np.zeros(len(at), np.bool_)
+    _mark_near(np.ascontiguousarray(at[order]), xy, ring, DISC_M, found)
+    near = np.empty(len(at), np.bool_)
+    near[order] = found
+    return near
+
+
+@kernel
+def _mark_near(at, xy, ring, radius, found):  # type: ignore[no-untyped-def]
+    """Mark the points, sorted from west to east, that are near a piece of the rings."""
+    for s in range(len(xy) - 1):
+        if ring[s] != ring[s + 1]:
+            continue
+        ax, ay, bx, by = xy[s, 0], xy[s, 1], xy[s + 1, 0], xy[s + 1, 1]
+        low, high = 0, len(at)
+        while low < high:
+            middle = (low + high) // 2
+            if at[middle, 0] < min(ax, bx) - radius:
+                low = middle + 1
+            else:
+                high = middle
+        south, north = min(ay, by) - radius, max(ay, by) + radius
+        dx, dy = bx - ax, by - ay
+        length2 = dx * dx + dy * dy
+        while low < len(at) and at[low, 0] <= max(ax, bx) + radius:
+            if not found[low] and south <= at[low, 1] <= north:
+                px, py = at[low, 0] - ax, at[low, 1] - ay
+                t = 0.0
+                if length2 > 0:
+                    t = min(1.0, max(0.0, (px * dx + py * dy) / length2))
+                px, py = px - t * dx, py - t * dy
+                found[low] = px * px + py * py <= radius * radius
+            low += 1

@@ -37,7 +37,9 @@ def catchments(service: ServiceDependency, body: CatchmentRequest) -> Response:
     else:
         origin = Origin(cast("float", body.lon), cast("float", body.lat))
 
-    drawn = service.draw(city, origin, travel, minutes=tuple(body.minutes), method=body.method)
+    drawn = service.draw(
+        city, origin, travel, minutes=tuple(body.minutes), method=body.method, lines=body.lines
+    )
     features = drawn if body.lines else [_without_lines(feature) for feature in drawn]
     return GeoJsonResponse(
         {

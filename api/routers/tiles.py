@@ -76,12 +76,11 @@ def _answer(
     what: tuple[str | int, ...],
     make: Callable[[Connection], bytes],
 ) -> Response:
-    with service.database.connect() as connection:
-        version = service.watch.read(connection).everything
-
-        def made() -> tuple[str, bytes]:
+    def made() -> tuple[str, bytes]:
+        with service.database.connect() as connection:
             body = make(connection)
-            return strong_etag(body), body
+        return strong_etag(body), body
 
-        etag, body = service.tiles.get((what, tile, version), made)
+    version = service.watch.now(service.database).everything
+    etag, body = service.tiles.get((what, tile, version), made)
     return revalidated(request, body, media_type=MVT, cache_control=CACHE_CONTROL, etag=etag)

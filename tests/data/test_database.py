@@ -14,6 +14,7 @@ from geoalchemy2 import alembic_helpers
 from sqlalchemy import Connection, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import DBAPIError
 
+from data.changes import ChangeWatch
 from data.database import Database, open_database
 from data.embedded import EmbeddedServer
 from data.errors import DatabaseUnavailableError
@@ -214,3 +215,32 @@ def test_a_url_for_other_clients_keeps_host_and_folder(database: Database) -> No
         )
     spaced = Database("postgresql+psycopg://u@/city?host=/a folder/socket")
     assert spaced.libpq_url == "postgresql://u@/city?host=%2Fa%20folder%2Fsocket"
+
+
+def test_short_questions_keep_one_connection_and_get_a_new_one_when_it_is_cut(
+    database: Database,
+) -> None:
+    backend = text("SELECT pg_backend_pid()")
+    with database.look() as connection:
+        first = connection.execute(backend).scalar_one()
+    with database.look() as connection:
+        assert connection.execute(backend).scalar_one() == first
+    with connected(superuser(database.url)) as admin:
+        admin.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": first})
+    with pytest.raises(DBAPIError), database.look() as connection:
+        connection.execute(backend)
+    with database.look() as connection:
+        assert connection.execute(backend).scalar_one() != first
+
+
+def test_a_cut_connection_does_not_hide_what_has_changed(database: Database) -> None:
+    watch = ChangeWatch()
+    before = watch.now(database)
+    assert watch.now(database) is before
+    with database.look() as connection:
+        pid = connection.execute(text("SELECT pg_backend_pid()")).scalar_one()
+    with connected(superuser(database.url)) as admin:
+        admin.execute(text("SELECT pg_terminate_backend(:pid)"), {"pid": pid})
+    with database.transaction("planner") as connection:
+        connection.execute(ADD_STATION, {"code": "r9"})
+    assert watch.now(database).of(["stations"]) != before.of(["stations"])
