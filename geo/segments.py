@@ -136,11 +136,20 @@ def _sorted_into_cells(offsets, vertices, usable, cell):  # type: ignore[no-unty
                 continue
             bx, by = vertices[offsets[e], 0], vertices[offsets[e], 1]
             cb, rb = int((bx - x0) * per_m), int((by - y0) * per_m)
+            here = -1
             for k in range(offsets[e], offsets[e + 1] - 1):
                 ax, ay, ca, ra = bx, by, cb, rb
                 bx, by = vertices[k + 1, 0], vertices[k + 1, 1]
                 cb, rb = int((bx - x0) * per_m), int((by - y0) * per_m)
                 straight = ra == rb or ca == cb
+                if here >= 0 and ra == rb and ca == cb:  # as most are, in the cell of the last
+                    if sweep == 0:
+                        indptr[here + 2] += 1
+                    else:
+                        content[indptr[here + 1]] = k
+                        indptr[here + 1] += 1
+                    continue
+                here = -1
                 for r in range(min(ra, rb), max(ra, rb) + 1):
                     c0, c1 = min(ca, cb), max(ca, cb)
                     if not straight:
@@ -155,6 +164,8 @@ def _sorted_into_cells(offsets, vertices, usable, cell):  # type: ignore[no-unty
                             if 64 * blocks + 2 > len(indptr):
                                 indptr = np.concatenate((indptr, np.zeros_like(indptr)))
                         i = 64 * slot[block] + 8 * (r & 7) + (c & 7)
+                        if r == rb and c == cb:
+                            here = i
                         if sweep == 0:
                             indptr[i + 2] += 1
                         else:
