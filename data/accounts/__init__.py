@@ -1,0 +1,11 @@
+"""Who may do what: accounts, their rights in areas, log-in, sessions and tokens."""
+
+from data.accounts.account import (
+    LOCAL,
+    Account,
+    Grant,
+    may,
+    may_anywhere,
+)
+
+__all__ = ["LOCAL", "Account", "Grant", "may", "may_anywhere"]
