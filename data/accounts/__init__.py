@@ -6,6 +6,7 @@ from data.accounts.account import (
     Grant,
     may,
     may_anywhere,
+    require,
 )
 
-__all__ = ["LOCAL", "Account", "Grant", "may", "may_anywhere"]
+__all__ = ["LOCAL", "Account", "Grant", "may", "may_anywhere", "require"]

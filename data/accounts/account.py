@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from data.errors import RightMissingError
+
 ROLES = ("viewer", "auditor", "planner", "publisher", "administrator")
 """What somebody is for, in an area or in the whole city."""
 
@@ -121,6 +123,22 @@ def may_anywhere(account: Account, right: str) -> bool:
     """
     _check(right)
     return any(right in ROLE_RIGHTS[grant.role] for grant in account.grants)
+
+
+def require(account: Account, right: str, area_code: str | None) -> None:
+    """Refuse what `may` does not allow.
+
+    Raises
+    ------
+    RightMissingError
+        If the account has not got the right in this area.
+    """
+    if not may(account, right, area_code):
+        where = f"in {area_code}" if area_code else "outside every area"
+        raise RightMissingError(
+            f"{account.name} is no {right} {where}.",
+            remedy="Ask an administrator for the role there, or ask who has it.",
+        )
 
 
 def may_manage(manager: Account, grants: tuple[Grant, ...]) -> bool:
