@@ -114,6 +114,10 @@ class SignOn:
             claims = token["userinfo"]  # of the ID token, checked by signature, nonce, audience
             self._require_issuer(claims)
             subject = str(claims["sub"])
+            wished = _name_in(claims)
+            if not wished:  # some providers tell names only when asked once more
+                about = await self._client.userinfo(token=token)
+                wished = _name_in(about) if str(about["sub"]) == subject else ""
         except (
             BadSignature,
             OAuthError,
@@ -125,8 +129,7 @@ class SignOn:
             TypeError,
         ) as error:
             raise _failed(error) from error
-        wished = claims.get("preferred_username") or claims.get("name") or ""
-        return Identity(self.issuer, subject, str(wished), kept["next"])
+        return Identity(self.issuer, subject, wished, kept["next"])
 
     async def _check_issuer(self) -> None:
         metadata = await self._client.load_server_metadata()
@@ -143,6 +146,10 @@ class SignOn:
 
 def _cookie(request: Request) -> str:
     return "__Secure-gridcircle-sign-on" if request.url.scheme == "https" else "gridcircle-sign-on"
+
+
+def _name_in(claims: Mapping[str, Any]) -> str:
+    return str(claims.get("preferred_username") or claims.get("name") or "")
 
 
 def _failed(error: Exception) -> LoginError:
