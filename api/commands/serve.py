@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import socket
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,6 +11,7 @@ import uvicorn
 
 from api.commands.console import errors_for_people, say
 from data.errors import SettingsError
+from data.settings import default_home
 
 if TYPE_CHECKING:
     from api.service import Service
@@ -110,8 +112,11 @@ def _announce_administrator(service: Service | None) -> None:
     (name, password), service.first_administrator = service.first_administrator, None
     say("")
     if password is None:
+        # The demonstration keeps its database in a folder of its own.
+        home = service.settings.home
+        where = "" if home == default_home() else f"GRIDCIRCLE_HOME={shlex.quote(str(home))} "
         say(f"  The account {name} has no password yet. Give it one on this machine:")
-        say(f"  gridcircle accounts password {name}")
+        say(f"  {where}gridcircle accounts password {name}")
     else:
         say(f"  First administrator: {name}   password: {password}")
         say("  It is shown this once and must be changed at the first log-in.")

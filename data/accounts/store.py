@@ -114,6 +114,19 @@ def find_account(connection: Connection, who: int | str) -> AccountSummary:
     )
 
 
+def account_with_grants(summary: AccountSummary) -> Account:
+    """The account itself, as one who looks after it on this machine acts for it.
+
+    Raises
+    ------
+    ConflictError
+        If it is disabled.
+    """
+    if summary.disabled:
+        raise ConflictError(f"{summary.name} is disabled.", remedy="Enable it first.")
+    return Account(summary.id, summary.name, summary.grants)
+
+
 def add_account(
     connection: Connection,
     name: str,
