@@ -38,6 +38,7 @@ from api.routers import problems as problem_kinds
 from api.schemas import PROBLEM_RESPONSES
 from api.security import CONTENT_POLICY, HEADERS, LOOPBACK_HOSTS, Guard, page_policy
 from api.service import Service
+from api.sign_on import SignOn
 from data.database import Database
 from data.errors import RightMissingError
 from data.settings import Settings
@@ -87,6 +88,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         generate_unique_id_function=lambda route: "_".join([*map(str, route.tags), route.name]),
     )
     app.state.service = service
+    app.state.sign_on = SignOn(settings)
     for part in (
         accounts,
         city,

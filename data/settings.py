@@ -151,7 +151,7 @@ class Settings(BaseSettings):
         if value and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
             raise ValueError("must be an address like https://id.example.org/realms/city")
         # Codes and keys come from there: nobody may listen on the way.
-        if value.startswith("http://") and not _is_loopback(urlsplit(value).hostname or ""):
+        if value.startswith("http://") and not is_loopback(urlsplit(value).hostname or ""):
             raise ValueError("must begin with https://, unless it is on this machine")
         return value
 
@@ -159,7 +159,7 @@ class Settings(BaseSettings):
     @classmethod
     def _loopback(cls, value: str, info: ValidationInfo) -> str:
         host = value.strip().strip("[]").lower()
-        if _is_loopback(host):
+        if is_loopback(host):
             return host
         if info.data.get("accounts") == "on" and host and not set(host) & set("*/ @?#"):
             return host
@@ -272,7 +272,8 @@ class Settings(BaseSettings):
             raise _settings_error(error) from error
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own loopback."""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -104,19 +105,21 @@ def admin_page(
     notice: str = "",
     problem: str = "",
 ) -> str:
-    """Write the page of all accounts; those the administrator does not manage are only shown."""
+    """Write the page of the accounts that somebody administers, with what was done to them."""
+    shown = [one for one in accounts if one.id == account.id or may_manage(account, one.grants)]
+    names = {one.name for one in shown}
     return _page(
         context,
         "admin",
         "/admin/accounts",
         panel="accounts_admin.html",
         form_token=form_token,
-        accounts=accounts,
-        managed={other.id for other in accounts if may_manage(account, other.grants)},
+        accounts=shown,
+        managed={one.id for one in shown if may_manage(account, one.grants)},
         roles=ROLES,
         areas=areas,
         area_names={code: name for code, name, _ in areas},
-        events=events,
+        events=[event for event in events if event["account"] in names],
         notice=notice,
         problem=problem,
     )
@@ -164,10 +167,17 @@ def _page(
 
 @lru_cache(maxsize=1)
 def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["moment"] = _moment
+    return environment
+
+
+def _moment(at: dt.datetime) -> str:
+    """Date and time on the clock of the machine, to the minute."""
+    return at.astimezone().strftime("%Y-%m-%d %H:%M")

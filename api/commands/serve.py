@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import uvicorn
 
-from api.commands.console import errors_for_people, say
+from api.commands.console import errors_for_people, say, warn
 from data.errors import SettingsError
-from data.settings import default_home
+from data.settings import default_home, in_container, is_loopback
 
 if TYPE_CHECKING:
     from api.service import Service
@@ -80,6 +80,7 @@ class AnnouncingServer(uvicorn.Server):
         if self.started:
             _announce(self.config.host, self.config.port)
             _announce_administrator(self.service)
+            _warn_of_plain_http(self.service)
 
 
 def _free_port(host: str, wanted: int) -> int:
@@ -120,3 +121,10 @@ def _announce_administrator(service: Service | None) -> None:
     else:
         say(f"  First administrator: {name}   password: {password}")
         say("  It is shown this once and must be changed at the first log-in.")
+
+
+def _warn_of_plain_http(service: Service | None) -> None:
+    """Passwords that travel in clear are worth a line at every start."""
+    if service is not None and not is_loopback(service.settings.host) and not in_container():
+        warn("Others on the network can read passwords sent over http. Put a proxy with TLS")
+        say("  in front and listen on 127.0.0.1: see docs/accounts.md.")

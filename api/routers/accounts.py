@@ -537,7 +537,7 @@ def _login_page(
             form_token=form_token(cookie),
             next_address=next_address,
             name=name,
-            provider=_sign_on_of(request, service).label,
+            provider=_sign_on_of(request).label,
             problem=problem,
         ),
         status_code=status_code,
@@ -697,17 +697,14 @@ def _to(address: str) -> Response:
     return RedirectResponse(address, status_code=303, headers={"Cache-Control": "no-store"})
 
 
-def _sign_on_of(request: Request, service: Service) -> SignOn:
-    state = request.app.state
-    if not hasattr(state, "sign_on"):
-        state.sign_on = SignOn(service.settings)
-    provider: SignOn = state.sign_on
+def _sign_on_of(request: Request) -> SignOn:
+    provider: SignOn = request.app.state.sign_on
     return provider
 
 
 def _provider(request: Request, service: Service) -> SignOn:
     _require_accounts(service)
-    provider = _sign_on_of(request, service)
+    provider = _sign_on_of(request)
     if not provider.issuer:
         raise NotFoundError(
             "No OpenID Connect provider is set.", remedy="Set oidc_issuer: see docs/accounts.md."

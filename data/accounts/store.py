@@ -345,7 +345,7 @@ def ensure_administrator(database: Database, password: str | None) -> str | None
         return made.name
 
 
-def list_events(connection: Connection, *, limit: int = 50) -> list[dict[str, Any]]:
+def list_events(connection: Connection, *, limit: int = 100) -> list[dict[str, Any]]:
     """What was done to accounts lately, newest first."""
     rows = connection.execute(
         text(
