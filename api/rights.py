@@ -147,13 +147,13 @@ def identify(service: Service, request: HTTPConnection) -> Account | None:
     """Find the account a request comes from, by token or else by cookie; None where by neither."""
     authorization = request.headers.get("authorization")
     cookie = session_cookie(request)
-    with service.database.connect() as connection:
+    if authorization is None and not cookie:
+        return None
+    with service.database.glance() as connection:
         if authorization is not None:
             found = account_of_token(connection, _token(authorization))
-        elif cookie:
-            found = account_of_cookie(connection, cookie)
         else:
-            return None
+            found = account_of_cookie(connection, cookie)
     if found is None:
         return None
     if found.stale:
@@ -240,8 +240,9 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let through who may, raise for the others."""
-        if scope["type"] == "http":
-            await admit(HTTPConnection(scope), self._service, self.rights)
+        if scope["type"] != "http":
+            return  # nothing mounted here speaks anything else
+        await admit(HTTPConnection(scope), self._service, self.rights)
         await self.app(scope, receive, send)
 
 

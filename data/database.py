@@ -74,6 +74,12 @@ class Database:
             yield connection.execution_options(postgresql_readonly=True)
 
     @contextmanager
+    def glance(self) -> Iterator[Connection]:
+        """Ask single questions, each for itself, without the cost of a transaction around them."""
+        with self.engine.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
+    @contextmanager
     def transaction(self, actor: str) -> Iterator[Connection]:
         """Read and write in one transaction: all of it, or nothing if the block raises.
 

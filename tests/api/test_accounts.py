@@ -14,8 +14,10 @@ import pytest
 from people import HTML, PASSWORD, add_person, browsing, form_token, log_in, token_for
 from running import running
 from sqlalchemy import text
+from starlette.requests import HTTPConnection
 from town import seed_layers
 
+from api.rights import client_address
 from data.accounts.account import Grant
 from data.accounts.store import find_account, list_accounts
 from data.database import Database
@@ -212,6 +214,53 @@ def test_the_log_in_page_may_not_be_framed_or_kept(browser):
     assert "script-src 'self';" in page.headers["content-security-policy"]
     assert page.headers["cache-control"] == "no-store"
     assert browser.get("/login?lang=en").text.count("Log in") >= 2
+
+
+def test_addresses_behind_a_proxy_are_counted_apart(url, town):
+    for _ in range(5):
+        with browsing(url) as client:
+            client.headers["X-Forwarded-For"] = "203.0.113.5"
+            log_in(client, "chef", "falsch")
+    for address, status in (("203.0.113.5", 429), ("203.0.113.6", 303)):
+        with browsing(url) as client:
+            client.headers["X-Forwarded-For"] = address
+            assert log_in(client, "chef").status_code == status
+
+
+@pytest.mark.parametrize(
+    ("host", "counted"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:aaaa::1", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("testclient", "testclient"),
+    ],
+)
+def test_an_address_is_counted_by_what_one_host_has(host, counted):
+    scope = {"type": "http", "client": (host, 1), "headers": []}
+    assert client_address(HTTPConnection(scope)) == counted
+
+
+def test_a_session_in_use_goes_on_and_one_left_alone_ends(browser, town):
+    log_in(browser, "chef")
+
+    def idle(minutes: int) -> None:
+        with town.transaction("test") as connection:
+            connection.execute(
+                text("UPDATE account_sessions SET seen_at = now() - make_interval(mins => :m)"),
+                {"m": minutes},
+            )
+
+    idle(119)
+    assert browser.get("/api/v1/account").status_code == 200
+    with town.connect() as connection:
+        fresh = connection.scalar(
+            text("SELECT count(*) FROM account_sessions WHERE seen_at > now() - interval '1 min'")
+        )
+    assert fresh == 1
+    idle(121)
+    assert browser.get("/api/v1/account").status_code == 401
 
 
 # --- forged requests ----------------------------------------------------------------------------
