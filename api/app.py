@@ -109,7 +109,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
 
     @app.get("/api/v1/openapi.json", include_in_schema=False, openapi_extra=right("viewer"))
     def openapi() -> Response:
-        return JsonResponse(app.openapi())
+        return JsonResponse(rights.openapi_document(app))
 
     @app.get("/docs", include_in_schema=False, openapi_extra=right("viewer"))
     def reference() -> Response:
@@ -132,6 +132,8 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         exclude_mediatype={MVT, "font/woff2", "image/png"},
     )
     app.add_middleware(HeadAsGet)
+    if settings.accounts == "on":
+        app.add_middleware(rights.KeepPrivate)
     app.add_middleware(Guard, hosts={*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts})
     return app
 

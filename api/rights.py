@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import ipaddress
+import re
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 from urllib.parse import quote, urlsplit
@@ -18,10 +19,11 @@ from urllib.parse import quote, urlsplit
 from fastapi import Depends, FastAPI, Request
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import MutableHeaders
 from starlette.requests import HTTPConnection
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api import problems
 from api.errors import CrossOriginError, LoginRequiredError, PasswordDueError
@@ -244,6 +246,45 @@ class Gate:
             return  # nothing mounted here speaks anything else
         await admit(HTTPConnection(scope), self._service, self.rights)
         await self.app(scope, receive, send)
+
+
+class KeepPrivate:
+    """ASGI middleware: what one account may see is not kept by a proxy for another."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Mark every answer that does not say that it is for all."""
+
+        async def send_marked(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                said = headers.get("cache-control", "")
+                if not {"public", "private", "no-store"} & set(re.findall(r"[\w-]+", said)):
+                    headers["Cache-Control"] = f"private, {said or 'no-cache'}"
+                    headers.add_vary_header("Cookie, Authorization")
+            await send(message)
+
+        await self.app(scope, receive, send_marked if scope["type"] == "http" else send)
+
+
+def openapi_document(app: FastAPI) -> dict[str, Any]:
+    """The OpenAPI document, with how programs come in."""
+    document = app.openapi()
+    components: dict[str, Any] = document.setdefault("components", {})
+    components["securitySchemes"] = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "An API token, where there are accounts: make one at /account.",
+        }
+    }
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            rights = operation.get(RIGHT_KEY, ())
+            operation["security"] = [] if PUBLIC in rights else [{"token": []}]
+    return document
 
 
 def install(app: FastAPI) -> None:

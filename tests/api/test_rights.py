@@ -206,6 +206,30 @@ def test_a_token_of_a_role_reaches_as_far_as_the_role(
                 assert answer.status_code != 401, (method, address)
 
 
+def test_no_proxy_keeps_for_others_what_one_may_see(people, url):
+    for path in ("/", "/api/v1/city", "/tiles/base/14/13566/6379.mvt", "/ogc/collections"):
+        answer = people["viewer"].get(path)
+        assert answer.status_code == 200
+        assert "private" in answer.headers["cache-control"], path
+        assert {"cookie", "authorization"} <= {
+            word.strip().lower() for word in answer.headers["vary"].split(",")
+        }
+        again = people["viewer"].get(
+            path, headers={"If-None-Match": answer.headers.get("etag", '"x"')}
+        )
+        assert "private" in again.headers["cache-control"], path
+    shared = httpx.get(f"{url}/static/gridcircle/gridcircle.css")
+    assert shared.headers["cache-control"].startswith("public")
+    assert people["viewer"].get("/account").headers["cache-control"] == "no-store"
+
+
+def test_the_openapi_document_tells_programs_how_to_come_in(people):
+    document = people["viewer"].get("/api/v1/openapi.json").json()
+    assert document["components"]["securitySchemes"]["token"]["scheme"] == "bearer"
+    assert document["paths"]["/health"]["get"]["security"] == []
+    assert document["paths"]["/api/v1/city"]["get"]["security"] == [{"token": []}]
+
+
 def test_a_forgotten_route_is_for_administrators_only(town: Database, tmp_path) -> None:
     from people import token_for as token
     from starlette.testclient import TestClient

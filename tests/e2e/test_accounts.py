@@ -204,6 +204,25 @@ def test_an_administrator_adds_somebody_who_changes_the_password(
     assert fits(page)
 
 
+def test_a_page_whose_session_ended_says_so_and_leads_back_after_the_log_in(
+    browser: Browser, url: str, town: Database
+) -> None:
+    context = browser.new_context(viewport=DESKTOP)  # type: ignore[arg-type]
+    page = context.new_page()
+    page.goto(f"{url}/login?next=/maps/catchment&lang=zh")
+    log_in(page, "城西规划员")
+    page.wait_for_url(f"{url}/maps/catchment")
+    page.wait_for_load_state("networkidle")
+    with town.transaction("test") as connection:
+        connection.execute(text("DELETE FROM account_sessions"))
+    page.locator(".folium-map").click(position={"x": 300, "y": 300})
+    expect(page.locator("#gc-problem")).to_contain_text("登录已失效")
+    page.goto(f"{url}/maps/coverage?minutes=10")
+    log_in(page, "城西规划员")
+    page.wait_for_url(f"{url}/maps/coverage?minutes=10**")
+    context.close()
+
+
 def test_targets_on_a_phone_are_large_enough_and_nothing_comes_from_elsewhere(
     browser: Browser, url: str
 ) -> None:
