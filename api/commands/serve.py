@@ -78,9 +78,9 @@ class AnnouncingServer(uvicorn.Server):
         """Start listening, then announce."""
         await super().startup(sockets=sockets)
         if self.started:
-            _announce(self.config.host, self.config.port)
             _announce_administrator(self.service)
             _warn_of_plain_http(self.service)
+            _announce(self.config.host, self.config.port)
 
 
 def _free_port(host: str, wanted: int) -> int:
