@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
@@ -16,10 +16,13 @@ from starlette_cramjam.compression import Compression
 from starlette_cramjam.middleware import CompressionMiddleware
 
 import maps
-from api import problems
+from api import problems, rights
+from api.errors import FormRefusedError
 from api.ogc import MOUNTED_AT
-from api.responses import MVT
+from api.responses import MVT, JsonResponse
+from api.rights import Gate, enforce, right
 from api.routers import (
+    accounts,
     catchments,
     city,
     coverage,
@@ -35,7 +38,9 @@ from api.routers import problems as problem_kinds
 from api.schemas import PROBLEM_RESPONSES
 from api.security import CONTENT_POLICY, HEADERS, LOOPBACK_HOSTS, Guard, page_policy
 from api.service import Service
+from api.sign_on import SignOn
 from data.database import Database
+from data.errors import RightMissingError
 from data.settings import Settings
 from maps.reference import reference_page
 
@@ -74,15 +79,18 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         title="Gridcircle",
         version="1",
         description=DESCRIPTION,
-        openapi_url="/api/v1/openapi.json",
+        openapi_url=None,  # a route of its own below, with its right like all others
         docs_url=None,  # it would load its scripts from another host
         redoc_url=None,
         responses=PROBLEM_RESPONSES,
+        dependencies=[Depends(enforce)],
         lifespan=life,
         generate_unique_id_function=lambda route: "_".join([*map(str, route.tags), route.name]),
     )
     app.state.service = service
+    app.state.sign_on = SignOn(settings)
     for part in (
+        accounts,
         city,
         layers,
         stations,
@@ -96,15 +104,22 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         problem_kinds,
     ):
         app.include_router(part.router)
-    app.mount(MOUNTED_AT, service.ogc)
-    app.mount("/static", StaticAssets(directory=STATIC))
+    app.mount(MOUNTED_AT, Gate(service.ogc, service, "viewer"))
+    app.mount("/static", Gate(StaticAssets(directory=STATIC), service, "public"))
 
-    @app.get("/docs", include_in_schema=False)
+    @app.get("/api/v1/openapi.json", include_in_schema=False, openapi_extra=right("viewer"))
+    def openapi() -> Response:
+        return JsonResponse(rights.openapi_document(app))
+
+    @app.get("/docs", include_in_schema=False, openapi_extra=right("viewer"))
     def reference() -> Response:
         page = reference_page(app.openapi())
         return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(page)})
 
     problems.install(app, mistake_headers={**HEADERS, "Content-Security-Policy": CONTENT_POLICY})
+    rights.install(app)
+    for kind in (RightMissingError, FormRefusedError):
+        app.add_exception_handler(kind, accounts.refused)
     # Last added, first asked.
     app.add_middleware(
         CompressionMiddleware,
@@ -117,6 +132,8 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         exclude_mediatype={MVT, "font/woff2", "image/png"},
     )
     app.add_middleware(HeadAsGet)
+    if settings.accounts == "on":
+        app.add_middleware(rights.KeepPrivate)
     app.add_middleware(Guard, hosts={*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts})
     return app
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from api.commands.accounts import accounts_app
 from api.commands.catchments import catchments
 from api.commands.coverage import coverage
 from api.commands.database import database_app
@@ -28,6 +29,7 @@ app.command()(serve)
 app.command()(demo)
 app.command()(sample)
 app.add_typer(database_app, name="db")
+app.add_typer(accounts_app, name="accounts")
 app.command()(version)
 
 

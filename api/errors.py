@@ -25,3 +25,15 @@ class BodyTooLargeError(GridcircleError):
 
 class NotReadyError(GridcircleError):
     """The service is still starting, or what was asked for is not loaded yet."""
+
+
+class LoginRequiredError(GridcircleError):
+    """Nobody is logged in, or the session or token has ended."""
+
+
+class PasswordDueError(GridcircleError):
+    """The password was given by somebody else and must be changed first."""
+
+
+class FormRefusedError(GridcircleError):
+    """A form was not made for this session: it is too old, or of another page."""

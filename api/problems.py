@@ -77,6 +77,14 @@ KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
             "cross-origin", 403, "Pages of other origins may not write"
         ),
         http.BodyTooLargeError: ProblemKind("body-too-large", 413, "The body is too large"),
+        http.LoginRequiredError: ProblemKind("login-required", 401, "Not logged in"),
+        http.PasswordDueError: ProblemKind(
+            "password-due", 403, "The password must be changed first"
+        ),
+        http.FormRefusedError: ProblemKind("form-refused", 403, "The form is too old"),
+        data.LoginError: ProblemKind("login-failed", 401, "Name or password is wrong"),
+        data.TooManyAttemptsError: ProblemKind("too-many-attempts", 429, "Too many log-ins failed"),
+        data.RightMissingError: ProblemKind("right-missing", 403, "The account may not do this"),
         http.NotReadyError: ProblemKind("not-ready", 503, "Not ready yet"),
         OperationalError: _UNREACHABLE,
         PoolTimeoutError: _UNREACHABLE,
@@ -166,6 +174,8 @@ def error_response(error: Exception, instance: str) -> Response:
             headers["ETag"] = row_etag(properties["version"])
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "2"
+    if isinstance(error, data.TooManyAttemptsError):
+        headers["Retry-After"] = str(error.wait_s)
     faults = error.faults if isinstance(error, data.InvalidRowError) else ()
     if isinstance(error, OperationalError | PoolTimeoutError):
         log.error("The database refused a statement: %s", error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from typing import Annotated
@@ -12,6 +13,9 @@ from fastapi import Depends, Request
 from api.errors import NotReadyError
 from api.ogc import OgcService
 from api.responses import dump
+from data.accounts.account import LOCAL
+from data.accounts.passwords import random_password
+from data.accounts.store import ensure_administrator
 from data.catchments import Method, Origin, draw_catchments
 from data.changes import ChangeWatch
 from data.circles import Circles, City, Travel
@@ -25,8 +29,8 @@ from data.threads import in_turn
 from data.walks import Walks
 from geo.errors import GridcircleError
 
-LOCAL_ACTOR = "local"
-"""Who writes, until there are accounts: somebody on this machine."""
+LOCAL_ACTOR = LOCAL.name
+"""Who writes while there are no accounts; routes name the account instead: `api.rights`."""
 
 KEPT_BYTES = 64 << 20
 """Bytes of tiles, and as many of catchments, kept as they are sent."""
@@ -72,6 +76,7 @@ class Service:
         self._circles: Circles | None = None
         self._warming: threading.Thread | None = None
         self._closing = threading.Event()
+        self.first_administrator: tuple[str, str | None] | None = None
 
     @property
     def database(self) -> Database:
@@ -103,6 +108,8 @@ class Service:
         """Open the database, then load the city in a thread of its own."""
         if self._database is None:
             self._database = open_database(self.settings)
+        if self.settings.accounts == "on":
+            self._add_first_administrator()
         self._circles = Circles(self._database, self.settings, watch=self.watch)
         self.ogc.start()
         self._warming = threading.Thread(target=self._warm, name="load-city", daemon=True)
@@ -148,6 +155,15 @@ class Service:
         key = (city.ground, origin.key, travel.key, minutes, method, lines)
         kept = self.drawn_points if origin.station is None else self.drawn_stations
         return kept.get(key, drawn)[1]
+
+    def _add_first_administrator(self) -> None:
+        """At the first start with accounts: somebody must be able to come in.
+
+        The password is shown on a terminal only, where it is read and gone; a log would keep it.
+        """
+        password = random_password() if sys.stderr.isatty() else None
+        name = ensure_administrator(self.database, password)
+        self.first_administrator = None if name is None else (name, password)
 
     def _warm(self) -> None:
         """Load the city, draw the circles of open stations, lay the raster of the others."""

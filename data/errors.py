@@ -66,3 +66,26 @@ class InvalidRowError(GridcircleError):
 
 class SourceFileError(GridcircleError):
     """A file cannot be read as what it was given for."""
+
+
+class LoginError(GridcircleError):
+    """Name and password do not belong together, or the account is disabled: never which."""
+
+
+class TooManyAttemptsError(GridcircleError):
+    """Too many failed log-ins from here or for this name; later ones are let through again.
+
+    Parameters
+    ----------
+    message : str
+    wait_s : int
+        Seconds until the next try.
+    """
+
+    def __init__(self, message: str, *, wait_s: int, remedy: str = "") -> None:
+        super().__init__(message, remedy=remedy)
+        self.wait_s = wait_s
+
+
+class RightMissingError(GridcircleError):
+    """The account may not do this, or not in this area."""

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, ValidationError, field_validator
+from pydantic import (
+    AliasChoices,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 from pydantic_settings import (
     BaseSettings,
@@ -78,10 +87,20 @@ class Settings(BaseSettings):
     """Account the embedded server runs as when started by root; empty: ``postgres`` or like it."""
     postgres_bin: Path | None = None
     """Folder of ``initdb`` and ``postgres`` for the embedded server; None looks in usual places."""
+    accounts: Literal["off", "on"] = "off"
+    """Whether people log in. Off: everybody on this machine may do everything."""
+    session_hours: int = Field(default=12, ge=1, le=168)
+    """Longest time a log-in holds; two hours without use end it sooner."""
+    oidc_issuer: str = ""
+    """OpenID Connect provider people may log in by; empty: none."""
+    oidc_client_id: str = ""
+    oidc_client_secret: str = Field(default="", repr=False)
+    oidc_label: str = ""
+    """What the log-in page calls the provider; empty: its host."""
     host: str = "127.0.0.1"
-    """Address the service listens on; loopback only."""
+    """Address the service listens on; loopback only unless there are accounts."""
     port: int = Field(default=8000, ge=1, le=65535)
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = ()
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(default=(), validate_default=True)
     """Names beside this machine's own that requests may ask by: of a proxy in front."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     language: Literal["zh", "en"] = "zh"
@@ -118,25 +137,39 @@ class Settings(BaseSettings):
             raise ValueError("must look like postgresql://user:password@host:5432/database")
         return "postgresql+psycopg://" + value.strip().split("://", 1)[1]
 
+    @field_validator("accounts", mode="before")
+    @classmethod
+    def _switch(cls, value: object) -> object:
+        if isinstance(value, bool):  # accounts = true in TOML
+            return "on" if value else "off"
+        return value.strip().lower() if isinstance(value, str) else value
+
+    @field_validator("oidc_issuer")
+    @classmethod
+    def _issuer(cls, value: str) -> str:
+        value = value.strip().rstrip("/")
+        if value and not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", value):
+            raise ValueError("must be an address like https://id.example.org/realms/city")
+        # Codes and keys come from there: nobody may listen on the way.
+        if value.startswith("http://") and not is_loopback(urlsplit(value).hostname or ""):
+            raise ValueError("must begin with https://, unless it is on this machine")
+        return value
+
     @field_validator("host")
     @classmethod
-    def _loopback(cls, value: str) -> str:
+    def _loopback(cls, value: str, info: ValidationInfo) -> str:
         host = value.strip().strip("[]").lower()
-        if host == "localhost":
+        if is_loopback(host):
             return host
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            address = None
-        if address is not None and address.is_loopback:
+        if info.data.get("accounts") == "on" and host and not set(host) & set("*/ @?#"):
             return host
         # Inside a container the published port, not this address, decides who can come in;
         # docker-compose.yml publishes it on the host's loopback only.
         if host == "0.0.0.0" and in_container():  # noqa: S104
             return host
         raise ValueError(
-            "not a loopback address; Gridcircle has no accounts yet, so it serves "
-            "this machine only: use 127.0.0.1, ::1 or localhost"
+            "not a loopback address; without accounts Gridcircle serves "
+            "this machine only: use 127.0.0.1, ::1 or localhost, or set accounts to on"
         )
 
     @field_validator("log_level", "language", mode="before")
@@ -165,7 +198,12 @@ class Settings(BaseSettings):
 
     @field_validator("allowed_hosts")
     @classmethod
-    def _host_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _host_names(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not value and info.data.get("host") in {"0.0.0.0", "::"} and not in_container():  # noqa: S104
+            raise ValueError(
+                "a service that listens on every address must know the names it is asked by; "
+                "write them, for example grids.example.org,192.168.1.5"
+            )
         for name in value:
             if not name.strip() or set(name) & set("*/ @?#"):
                 raise ValueError(
@@ -173,6 +211,12 @@ class Settings(BaseSettings):
                     "for example grids.example.org"
                 )
         return tuple(name.strip().strip("[]").lower() for name in value)
+
+    @model_validator(mode="after")
+    def _whole_provider(self) -> Self:
+        if self.oidc_issuer and not self.oidc_client_id:
+            raise ValueError("oidc_issuer needs oidc_client_id: register Gridcircle there first")
+        return self
 
     @field_validator("minutes", mode="before")
     @classmethod
@@ -228,6 +272,14 @@ class Settings(BaseSettings):
             raise _settings_error(error) from error
 
 
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own loopback."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
 def _settings_error(error: ValidationError) -> SettingsError:
     problems = [_problem(detail) for detail in error.errors(include_url=False)]
     return SettingsError(
@@ -244,7 +296,10 @@ def _problem(detail: ErrorDetails) -> str:
         near = get_close_matches(name, Settings.model_fields, n=1)
         return f"{name} is not a setting" + (f" (did you mean {near[0]}?)" if near else "")
     reason = detail["msg"].removeprefix("Value error, ")
-    value = "" if name == "database_url" else f" = {detail['input']!r}"
+    if not name:  # a rule about several settings; what came in may hold secrets
+        return reason
+    secret = name in {"database_url", "oidc_client_secret"}
+    value = "" if secret else f" = {detail['input']!r}"
     return f"{name} ({ENV_PREFIX}{name.upper()}){value}: {reason}"
 
 

@@ -16,6 +16,7 @@ from branca.element import Element, Figure, MacroElement
 from folium.elements import JSCSSMixin
 
 from geo.standards import DEFAULT_CUTOFFS_S, PROFILES, SIGNAL_WAITS_S
+from maps.account_menu import AccountMenu
 from maps.assets import asset, localise
 from maps.messages import LANGUAGES, messages
 
@@ -45,6 +46,8 @@ class PageContext:
         What holds where nobody chooses otherwise, as in `geo.standards`.
     query : dict of str to str
         The query of the page without its language, for the link to the other language.
+    account : AccountMenu or None
+        Who is logged in; None where nobody is.
     """
 
     city_name: str
@@ -57,6 +60,7 @@ class PageContext:
     profile: str = "norm"
     waits: str = "none"
     query: dict[str, str] = field(default_factory=dict)
+    account: AccountMenu | None = None
 
 
 def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.responses import GeoJsonResponse
+from api.rights import right
 from api.schemas import CatchmentRequest, FeatureCollection
 from api.service import ServiceDependency
 from data.catchments import Origin
@@ -21,6 +22,7 @@ router = APIRouter(prefix="/api/v1/catchments", tags=["catchments"])
     summary="Catchments of a station or a point",
     response_model=FeatureCollection,
     response_class=GeoJsonResponse,
+    openapi_extra=right("viewer"),
 )
 def catchments(service: ServiceDependency, body: CatchmentRequest) -> Response:
     """Draw one polygon for each cutoff, in the order asked.

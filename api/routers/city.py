@@ -6,13 +6,14 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from api.responses import JsonResponse
+from api.rights import right
 from api.service import ServiceDependency
 from geo.standards import PROFILES, SIGNAL_WAITS_S
 
 router = APIRouter(prefix="/api/v1", tags=["city"])
 
 
-@router.get("/city", summary="The city")
+@router.get("/city", summary="The city", openapi_extra=right("viewer"))
 def city(service: ServiceDependency) -> Response:
     """Name, bounds, attribution, what the layers hold, and the current walking network."""
     found = service.city_facts()
@@ -28,7 +29,7 @@ def city(service: ServiceDependency) -> Response:
     )
 
 
-@router.get("/profiles", summary="Travel profiles and signal waits")
+@router.get("/profiles", summary="Travel profiles and signal waits", openapi_extra=right("viewer"))
 def profiles(service: ServiceDependency) -> Response:
     """List speeds and waits with their sources, and what holds when a request names none."""
     settings = service.settings

@@ -15,6 +15,7 @@ from api.responses import (
     link_header,
     page_links,
 )
+from api.rights import right
 from api.schemas import (
     CoverageLevel,
     FeatureCollection,
@@ -58,7 +59,7 @@ async def asked(
 Asked = Annotated[Question, Depends(asked)]
 
 
-@router.get("", summary="Coverage and its sums")
+@router.get("", summary="Coverage and its sums", openapi_extra=right("viewer"))
 def coverage(
     request: Request,
     service: ServiceDependency,
@@ -114,6 +115,7 @@ def coverage(
     summary="Gap zones",
     response_model=FeatureCollection,
     response_class=GeoJsonResponse,
+    openapi_extra=right("viewer"),
 )
 def gaps(
     request: Request,
@@ -139,6 +141,7 @@ def gaps(
     summary="The walk of one building",
     response_model=FeatureCollection,
     response_class=GeoJsonResponse,
+    openapi_extra=right("viewer"),
 )
 def building(
     request: Request, service: ServiceDependency, question: Asked, building_id: RowId

@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from api.errors import NotReadyError
 from api.responses import JsonResponse
+from api.rights import right
 from api.service import Service, ServiceDependency
 
 router = APIRouter(tags=["health"])
@@ -18,7 +19,7 @@ router = APIRouter(tags=["health"])
 _NO_STORE = {"Cache-Control": "no-store"}
 
 
-@router.get("/health", summary="Is the process up?")
+@router.get("/health", summary="Is the process up?", openapi_extra=right("public"))
 async def health() -> Response:
     """Answer as long as the process lives; touches nothing else."""
     return JsonResponse({"status": "up"}, headers=_NO_STORE)
@@ -28,6 +29,7 @@ async def health() -> Response:
     "/ready",
     summary="Can it answer about the city?",
     responses={503: {"description": "Not yet; `reasons` says what is missing."}},
+    openapi_extra=right("public"),
 )
 def ready(service: ServiceDependency) -> Response:
     """Check database, tables, walking network and the city in memory; 503 with reasons if not."""

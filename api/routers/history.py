@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from api.responses import JsonResponse, link_header
+from api.rights import right
 from api.schemas import RowId
 from api.service import ServiceDependency
 from data.errors import NotFoundError
@@ -16,7 +17,7 @@ from data.history import row_history
 router = APIRouter(prefix="/api/v1/history", tags=["history"])
 
 
-@router.get("/{table}/{row_id}", summary="History of a row")
+@router.get("/{table}/{row_id}", summary="History of a row", openapi_extra=right("viewer"))
 def history(
     request: Request,
     service: ServiceDependency,

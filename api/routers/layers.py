@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.parameters import parse_bbox, split_words
 from api.responses import GeoJsonResponse, JsonResponse, feature_collection, row_etag
+from api.rights import right
 from api.schemas import AreaQuery, BBox, Feature, FeatureCollection, Limit, Offset, RowId
 from api.service import ServiceDependency
 from data.layers import list_features, list_layers, read_feature
@@ -16,7 +17,7 @@ from data.layers import list_features, list_layers, read_feature
 router = APIRouter(prefix="/api/v1/layers", tags=["layers"])
 
 
-@router.get("", summary="Layers and what they hold")
+@router.get("", summary="Layers and what they hold", openapi_extra=right("viewer"))
 def layers(request: Request, service: ServiceDependency) -> Response:
     """List every layer with its number of features, bounds, properties and kinds."""
     with service.database.connect() as connection:
@@ -53,6 +54,7 @@ def layers(request: Request, service: ServiceDependency) -> Response:
     summary="Features of a layer",
     response_model=FeatureCollection,
     response_class=GeoJsonResponse,
+    openapi_extra=right("viewer"),
 )
 def features(
     request: Request,
@@ -91,6 +93,7 @@ def features(
     summary="One feature of a layer",
     response_model=Feature,
     response_class=GeoJsonResponse,
+    openapi_extra=right("viewer"),
 )
 def feature(service: ServiceDependency, layer: str, feature_id: RowId) -> Response:
     """Read one feature; rows with a version carry it as entity tag."""

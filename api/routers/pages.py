@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import HTMLResponse, Response
 
 from api.parameters import split_words
+from api.rights import menu_of, right
 from api.security import page_policy
 from api.service import ServiceDependency
 from data.models import STATION_KINDS
@@ -33,17 +34,19 @@ def page_context(
     """Read what every page says about the city."""
     found = service.city_facts()
     settings = service.settings
+    language = _language(lang, request.cookies.get(LANGUAGE_COOKIE), settings.language)
     return PageContext(
         city_name=found.name,
         is_sample=found.is_sample,
         attribution=found.attribution,
         bounds=found.bounds,
-        language=_language(lang, request.cookies.get(LANGUAGE_COOKIE), settings.language),
+        language=language,
         network_version=found.network["version"] if found.network else "",
         counts=found.counts,
         profile=settings.default_profile,
         waits=settings.waits,
         query={k: v for k, v in request.query_params.multi_items() if k != "lang"},
+        account=menu_of(request, language),
     )
 
 
@@ -58,13 +61,13 @@ def _language(*asked: str | None) -> str:
 Context = Annotated[PageContext, Depends(page_context)]
 
 
-@router.get("/")
+@router.get("/", openapi_extra=right("viewer"))
 def city(context: Context) -> Response:
     """Show the city."""
     return _page(context, city_page(context))
 
 
-@router.get("/maps/catchment")
+@router.get("/maps/catchment", openapi_extra=right("viewer"))
 def catchment(
     context: Context, station: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None
 ) -> Response:
@@ -72,7 +75,7 @@ def catchment(
     return _page(context, catchment_page(context, station=station))
 
 
-@router.get("/maps/coverage")
+@router.get("/maps/coverage", openapi_extra=right("viewer"))
 def coverage(
     context: Context,
     kinds: Annotated[list[str], Query()] = [],  # noqa: B006

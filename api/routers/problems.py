@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.problems import HTTP_KINDS, INTERNAL, INVALID_REQUEST, KINDS, NOT_JSON, PROBLEMS_PATH
 from api.responses import JsonResponse
+from api.rights import right
 from data.errors import NotFoundError
 
 router = APIRouter(prefix=PROBLEMS_PATH, tags=["problems"])
@@ -34,13 +35,13 @@ _EXPLAINED = {
 }
 
 
-@router.get("", summary="Kinds of problems")
+@router.get("", summary="Kinds of problems", openapi_extra=right("public"))
 async def problems() -> Response:
     """List every kind of problem this service answers with."""
     return JsonResponse({"problems": [_EXPLAINED[slug] for slug in sorted(_EXPLAINED)]})
 
 
-@router.get("/{slug}", summary="One kind of problem")
+@router.get("/{slug}", summary="One kind of problem", openapi_extra=right("public"))
 async def problem(slug: str) -> Response:
     """Explain one kind of problem: what its ``type`` leads to."""
     if slug not in _EXPLAINED:

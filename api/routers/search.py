@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 from starlette.responses import Response
 
 from api.responses import GeoJsonResponse
+from api.rights import right
 from api.schemas import FeatureCollection
 from api.service import ServiceDependency
 from data.search import search
@@ -20,6 +21,7 @@ router = APIRouter(prefix="/api/v1/search", tags=["search"])
     summary="Find by name, code or address",
     response_model=FeatureCollection,
     response_class=GeoJsonResponse,
+    openapi_extra=right("viewer"),
 )
 def find(
     service: ServiceDependency,

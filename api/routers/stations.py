@@ -1,4 +1,4 @@
-"""Stations: read by anybody here, written by who names the version seen."""
+"""Stations: read by viewers, written by planners of their area who name the version seen."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from api.parameters import parse_bbox, seen_version, split_words
 from api.responses import GeoJsonResponse, feature_collection, is_known, row_etag
+from api.rights import CurrentAccount, right
 from api.schemas import (
     AreaQuery,
     BBox,
@@ -20,7 +21,8 @@ from api.schemas import (
     StationBody,
     StationChanges,
 )
-from api.service import LOCAL_ACTOR, ServiceDependency
+from api.service import ServiceDependency
+from data.accounts.station_rights import require_delete, write_station
 from data.layers import list_features, read_feature
 from data.stations import (
     StationDraft,
@@ -43,7 +45,11 @@ IfMatch = Annotated[
 
 
 @router.get(
-    "", summary="Stations", response_model=FeatureCollection, response_class=GeoJsonResponse
+    "",
+    summary="Stations",
+    response_model=FeatureCollection,
+    response_class=GeoJsonResponse,
+    openapi_extra=right("viewer"),
 )
 def stations(
     request: Request,
@@ -90,6 +96,7 @@ def stations(
     summary="One station",
     response_model=Feature,
     response_class=GeoJsonResponse,
+    openapi_extra=right("viewer"),
 )
 def station(request: Request, service: ServiceDependency, station_id: RowId) -> Response:
     """Read one station; its entity tag is its version."""
@@ -107,14 +114,20 @@ def station(request: Request, service: ServiceDependency, station_id: RowId) -> 
     status_code=201,
     response_model=Feature,
     response_class=GeoJsonResponse,
+    openapi_extra=right("planner", "publisher"),
 )
-def add(request: Request, service: ServiceDependency, body: StationBody) -> Response:
+def add(
+    request: Request, service: ServiceDependency, account: CurrentAccount, body: StationBody
+) -> Response:
     """Add a station; the answer's Location is its address.
 
-    A station outside every area is taken and flagged with ``outside_areas``.
+    A station outside every area is taken and flagged with ``outside_areas``. It takes a planner
+    of where it stands, and a publisher for ``published``.
     """
-    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
-        made = create_station(connection, _draft(body))
+    with service.database.transaction(actor=account.name) as connection:
+        made = write_station(
+            connection, account, None, lambda: create_station(connection, _draft(body))
+        )
     location = str(request.url_for("station", station_id=made["id"]))
     return _row(made, status_code=201, headers={"Location": location})
 
@@ -124,14 +137,25 @@ def add(request: Request, service: ServiceDependency, body: StationBody) -> Resp
     summary="Replace a station",
     response_model=Feature,
     response_class=GeoJsonResponse,
+    openapi_extra=right("planner", "publisher"),
 )
 def replace(
-    service: ServiceDependency, station_id: RowId, body: StationBody, if_match: IfMatch = None
+    service: ServiceDependency,
+    account: CurrentAccount,
+    station_id: RowId,
+    body: StationBody,
+    if_match: IfMatch = None,
 ) -> Response:
     """Give every field a new value; fields left out get their defaults."""
     version = seen_version(if_match)
-    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
-        return _row(replace_station(connection, station_id, _draft(body), version=version))
+    with service.database.transaction(actor=account.name) as connection:
+        written = write_station(
+            connection,
+            account,
+            station_id,
+            lambda: replace_station(connection, station_id, _draft(body), version=version),
+        )
+        return _row(written)
 
 
 @router.patch(
@@ -139,24 +163,46 @@ def replace(
     summary="Change some fields of a station",
     response_model=Feature,
     response_class=GeoJsonResponse,
+    openapi_extra=right("planner", "publisher"),
 )
 def change(
-    service: ServiceDependency, station_id: RowId, body: StationChanges, if_match: IfMatch = None
+    service: ServiceDependency,
+    account: CurrentAccount,
+    station_id: RowId,
+    body: StationChanges,
+    if_match: IfMatch = None,
 ) -> Response:
     """Give some fields new values (JSON merge patch)."""
     version = seen_version(if_match)
     changes = body.model_dump(include=body.model_fields_set)
     if "facilities" in changes:
         changes["facilities"] = tuple(changes["facilities"])
-    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
-        return _row(change_station(connection, station_id, changes, version=version))
+    with service.database.transaction(actor=account.name) as connection:
+        written = write_station(
+            connection,
+            account,
+            station_id,
+            lambda: change_station(connection, station_id, changes, version=version),
+        )
+        return _row(written)
 
 
-@router.delete("/{station_id}", summary="Delete a station", status_code=204)
-def delete(service: ServiceDependency, station_id: RowId, if_match: IfMatch = None) -> Response:
+@router.delete(
+    "/{station_id}",
+    summary="Delete a station",
+    status_code=204,
+    openapi_extra=right("planner"),
+)
+def delete(
+    service: ServiceDependency,
+    account: CurrentAccount,
+    station_id: RowId,
+    if_match: IfMatch = None,
+) -> Response:
     """Delete a station; its history stays at /api/v1/history/stations/{station_id}."""
     version = seen_version(if_match)
-    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
+    with service.database.transaction(actor=account.name) as connection:
+        require_delete(connection, account, station_id)
         delete_station(connection, station_id, version=version)
     return Response(status_code=204)
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from api.responses import MVT, revalidated, strong_etag
+from api.rights import right
 from api.service import Service, ServiceDependency
 from data.tiles import Tile, base_tile, coverage_tile, layer_tile
 
@@ -28,6 +29,7 @@ _ANSWER: dict[int | str, dict[str, Any]] = {
     summary="Base map",
     response_class=Response,
     responses=_ANSWER,
+    openapi_extra=right("viewer"),
 )
 def base(request: Request, service: ServiceDependency, z: int, x: int, y: int) -> Response:
     """One tile of the base map.
@@ -43,6 +45,7 @@ def base(request: Request, service: ServiceDependency, z: int, x: int, y: int) -
     summary="A layer",
     response_class=Response,
     responses=_ANSWER,
+    openapi_extra=right("viewer"),
 )
 def layer(
     request: Request, service: ServiceDependency, layer: str, z: int, x: int, y: int
@@ -57,6 +60,7 @@ def layer(
     summary="A coverage result",
     response_class=Response,
     responses=_ANSWER,
+    openapi_extra=right("viewer"),
 )
 def coverage(
     request: Request, service: ServiceDependency, run: int, z: int, x: int, y: int

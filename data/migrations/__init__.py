@@ -9,6 +9,7 @@ from psycopg.errors import InsufficientPrivilege
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import ProgrammingError
 
+import data.accounts.models  # noqa: F401 — puts its tables beside those of data.models
 from data.errors import DatabaseUnavailableError
 
 if TYPE_CHECKING:

@@ -115,7 +115,7 @@ def test_the_service_may_listen_on_loopback(host: str) -> None:
 
 @pytest.mark.parametrize("host", ["192.168.1.5", "::", "8.8.8.8", "city.example", "", "10.0.0.1"])
 def test_the_service_refuses_any_other_address_and_says_why(host: str) -> None:
-    with pytest.raises(SettingsError, match="no accounts yet"):
+    with pytest.raises(SettingsError, match="without accounts"):
         Settings.load(host=host)
 
 
@@ -123,7 +123,7 @@ def test_all_addresses_are_allowed_only_where_a_container_holds_them_in() -> Non
     if in_container():
         assert Settings.load(host="0.0.0.0").host == "0.0.0.0"
     else:
-        with pytest.raises(SettingsError, match="no accounts yet"):
+        with pytest.raises(SettingsError, match="without accounts"):
             Settings.load(host="0.0.0.0")
 
 
@@ -160,3 +160,35 @@ def test_the_documentation_lists_every_setting_with_its_default() -> None:
         assert f"GRIDCIRCLE_{name.upper()}" in environment
         if isinstance(field.default, (int, float, str)) and field.default != "":
             assert default == str(field.default).removesuffix(".0"), name
+
+
+@pytest.mark.parametrize("value", ["on", "ON", True])
+def test_with_accounts_the_service_may_listen_anywhere(value: object) -> None:
+    settings = Settings.load(accounts=value, host="192.168.1.5")
+    assert (settings.accounts, settings.host) == ("on", "192.168.1.5")
+
+
+def test_a_service_on_every_address_must_know_its_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("data.settings.in_container", lambda: False)
+    with pytest.raises(SettingsError, match="allowed_hosts"):
+        Settings.load(accounts="on", host="0.0.0.0")
+    assert Settings.load(accounts="on", host="::", allowed_hosts="grids.example.org").host == "::"
+
+
+@pytest.mark.parametrize(
+    "issuer", ["http://id.example.org", "id.example.org", "https://", "https://a@b", "ftp://x"]
+)
+def test_a_provider_must_be_reached_safely(issuer: str) -> None:
+    with pytest.raises(SettingsError, match="oidc_issuer"):
+        Settings.load(oidc_issuer=issuer, oidc_client_id="x")
+
+
+def test_a_provider_needs_a_client_id_and_no_message_shows_the_secret() -> None:
+    with pytest.raises(SettingsError, match="oidc_client_id") as raised:
+        Settings.load(oidc_issuer="https://id.example.org", oidc_client_secret="geheim")
+    assert "geheim" not in str(raised.value)
+    settings = Settings.load(
+        oidc_issuer="https://id.example.org/", oidc_client_id="g", oidc_client_secret="geheim"
+    )
+    assert settings.oidc_issuer == "https://id.example.org"
+    assert "geheim" not in repr(settings)
