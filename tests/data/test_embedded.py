@@ -26,6 +26,16 @@ ROOT = Path(__file__).parents[2]
 needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root may take on other accounts")
 
 
+def _open_to_others(path: Path) -> bool:
+    """Whether any account may read a folder: a checkout in root's home is root's alone."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
+
+
+needs_open_checkout = pytest.mark.skipif(
+    not _open_to_others(ROOT), reason="other accounts may not enter the folder of this checkout"
+)
+
+
 started: list[EmbeddedServer] = []
 
 
@@ -376,6 +386,7 @@ def test_a_home_that_the_account_cannot_reach_moves_the_database_and_says_so(
 
 
 @needs_root
+@needs_open_checkout
 def test_an_ordinary_account_runs_the_server_as_itself_and_keeps_it_from_others(
     process: Callable[..., subprocess.Popen[str]],
 ) -> None:

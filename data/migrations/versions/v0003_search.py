@@ -50,7 +50,8 @@ def upgrade() -> None:
                 (gridcircle_folded(name) text_pattern_ops, id);
             CREATE INDEX ix_{table}_search_length ON {table}
                 (length(gridcircle_folded(name)), id);
-            CREATE INDEX ix_{table}_search_grams ON {table} USING gin (gridcircle_grams(name));
+            CREATE INDEX ix_{table}_search_grams ON {table} USING gin (gridcircle_grams(name))
+                WITH (fastupdate = off);
         """)
         if code:
             op.execute(
@@ -60,7 +61,7 @@ def upgrade() -> None:
         if address:
             op.execute(
                 f"CREATE INDEX ix_{table}_search_address ON {table}"
-                " USING gin (gridcircle_grams(address))"
+                " USING gin (gridcircle_grams(address)) WITH (fastupdate = off)"
             )
     op.execute(f"ANALYZE {', '.join(table for table, _, _ in SEARCHED)}")
 
