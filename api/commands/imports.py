@@ -28,7 +28,9 @@ RejectsOption = Annotated[
 ]
 CrsOption = Annotated[
     str | None,
-    typer.Option("--crs", help="CRS of a file that does not say, for example EPSG:4548."),
+    typer.Option(
+        "--crs", help="CRS of a file that does not say, e.g. EPSG:4548; also gcj02, bd09."
+    ),
 ]
 Progress = Callable[[str, float], None]
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, text
 from data.database import Database
 from data.errors import SourceFileError
 from data.importers.coordinates import doubts, to_degrees
+from data.importers.datum_check import datum_doubts
 from data.importers.headers import match_headers, word_value
 from data.importers.keep import write
 from data.importers.personal_data import leave_out, masked
@@ -84,6 +85,8 @@ def import_households(
 
     def store(connection: Connection) -> None:
         _tell(progress, "Finding the buildings", 0.4)
+        lonlat = rows[["lon", "lat"]].to_numpy(float)
+        report.warnings += datum_doubts(connection, lonlat, datum, beside="footprints")
         found = _buildings_of(connection, rows, report, column)
         _tell(progress, "Writing the counts", 0.7)
         if len(found):

@@ -10,9 +10,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from sqlalchemy import Connection
 
 from data.database import Database
 from data.importers.coordinates import doubts, to_degrees
+from data.importers.datum_check import datum_doubts
 from data.importers.headers import known_words, match_headers, nearest_word, word_value
 from data.importers.keep import keep
 from data.importers.personal_data import leave_out, masked
@@ -271,4 +273,19 @@ def import_stations(
     frame, report = read_stations(path, datum=datum, crs=crs)
     if progress is not None:
         progress("Writing the stations", 0.6)
-    return keep(database, "stations", frame, report, Path(path), actor=actor, dry_run=dry_run)
+
+    def doubt(connection: Connection) -> None:
+        lonlat = shapely.get_coordinates(frame.geometry.array)
+        named = datum if Path(path).suffix.lower() in TABLE_ENDINGS else crs or "wgs84"
+        report.warnings += datum_doubts(connection, lonlat, named, beside="streets")
+
+    return keep(
+        database,
+        "stations",
+        frame,
+        report,
+        Path(path),
+        actor=actor,
+        dry_run=dry_run,
+        before=doubt,
+    )

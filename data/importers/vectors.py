@@ -13,6 +13,7 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from data.errors import SourceFileError
+from geo.datums import DATUMS, to_wgs84
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,8 @@ def read_vector(path: Path, *, layer: str | None = None, crs: str | None = None)
     layer : str, optional
         Of a file with several; the first by default.
     crs : str, optional
-        CRS of a file that does not say, for example ``EPSG:4490`` or ``EPSG:4548``.
+        CRS of a file that does not say, for example ``EPSG:4490`` or ``EPSG:4548``; or one of
+        `geo.datums.DATUMS` where its degrees are in that datum, whatever the file says.
 
     Raises
     ------
@@ -69,6 +71,12 @@ def read_vector(path: Path, *, layer: str | None = None, crs: str | None = None)
 
 
 def _placed(path: Path, frame: gpd.GeoDataFrame, crs: str | None) -> tuple[gpd.GeoDataFrame, str]:
+    if crs is not None and crs.lower() in DATUMS:
+        degrees = frame.set_crs("EPSG:4326", allow_override=True)
+        degrees["geometry"] = shapely.transform(
+            shapely.force_2d(degrees.geometry.array), lambda xy: to_wgs84(xy, crs.lower())
+        )
+        return degrees, f"{path.name}: coordinates were read as {crs} and written as WGS84."
     if crs is not None:
         return (
             frame.set_crs(crs, allow_override=True),
