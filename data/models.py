@@ -560,6 +560,26 @@ class History(Base):
     after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
 
 
+class CommunityTotal(Base):
+    """Known households and people of a community; estimates of its buildings add up to them."""
+
+    __tablename__ = "community_totals"
+    __table_args__ = (
+        CheckConstraint("households BETWEEN 0 AND 1000000", name="households"),
+        CheckConstraint("people IS NULL OR people BETWEEN 0 AND 5000000", name="people"),
+    )
+
+    area_id: Mapped[int] = mapped_column(
+        ForeignKey("areas.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    households: Mapped[int] = mapped_column(Integer)
+    people: Mapped[int | None] = mapped_column(Integer)
+    source: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now()
+    )
+
+
 class ImportRun(Base):
     """One import: which file, by whom, and its report."""
 
