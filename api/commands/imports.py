@@ -32,6 +32,9 @@ CrsOption = Annotated[
         "--crs", help="CRS of a file that does not say, e.g. EPSG:4548; also gcj02, bd09."
     ),
 ]
+FileLayerOption = Annotated[
+    str | None, typer.Option("--layer", help="Layer inside the file; the first by default.")
+]
 Progress = Callable[[str, float], None]
 
 
@@ -88,9 +91,7 @@ def import_layer_command(
         ),
     ],
     crs: CrsOption = None,
-    file_layer: Annotated[
-        str | None, typer.Option("--layer", help="Layer inside the file; the first by default.")
-    ] = None,
+    file_layer: FileLayerOption = None,
     rejects: RejectsOption = None,
     dry_run: DryRunOption = False,
     actor: ActorOption = "local",
@@ -118,6 +119,7 @@ def import_stations_command(
     file: FileArgument,
     datum: DatumOption = "wgs84",
     crs: CrsOption = None,
+    file_layer: FileLayerOption = None,
     rejects: RejectsOption = None,
     dry_run: DryRunOption = False,
     actor: ActorOption = "local",
@@ -128,7 +130,14 @@ def import_stations_command(
         from data.importers.stations import import_stations
 
         run = lambda database, progress: import_stations(  # noqa: E731
-            database, file, actor=actor, datum=datum, crs=crs, dry_run=dry_run, progress=progress
+            database,
+            file,
+            actor=actor,
+            datum=datum,
+            crs=crs,
+            file_layer=file_layer,
+            dry_run=dry_run,
+            progress=progress,
         )
         _run(run, file, rejects, as_json=as_json)
 

@@ -106,7 +106,13 @@ def import_layer(
         )
     if layer == "stations":
         return import_stations(
-            database, path, actor=actor, crs=crs, dry_run=dry_run, progress=progress
+            database,
+            path,
+            actor=actor,
+            crs=crs,
+            file_layer=file_layer,
+            dry_run=dry_run,
+            progress=progress,
         )
     if progress is not None:
         progress(f"Reading {path.name}", 0.1)
