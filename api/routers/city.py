@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from api.responses import JsonResponse
 from api.service import ServiceDependency
+from data.city import estimated_share
 from geo.standards import PROFILES, SIGNAL_WAITS_S
 
 router = APIRouter(prefix="/api/v1", tags=["city"])
@@ -14,8 +15,16 @@ router = APIRouter(prefix="/api/v1", tags=["city"])
 
 @router.get("/city", summary="The city")
 def city(service: ServiceDependency) -> Response:
-    """Name, bounds, attribution, what the layers hold, and the current walking network."""
+    """Name, bounds, attribution, what the layers hold, and the current walking network.
+
+    ``estimated_share`` tells what part of the households and people no ledger counts; null where
+    there are none.
+    """
     found = service.city_facts()
+    estimated = {
+        unit: estimated_share(found.counts[f"{unit}_estimated"], found.counts[unit])
+        for unit in ("households", "people")
+    }
     return JsonResponse(
         {
             "name": found.name,
@@ -23,6 +32,7 @@ def city(service: ServiceDependency) -> Response:
             "attribution": found.attribution,
             "bounds": found.bounds,
             "counts": found.counts,
+            "estimated_share": estimated,
             "network": found.network,
         }
     )

@@ -182,6 +182,9 @@ Gridcircle.begin = function (map) {
       element("dl", { class: "gc-figures" }, ...parts.map(figure)),
       element("p", { class: "gc-note" },
         word(homes ? "by_households" : "by_buildings"),
+        totals.households_estimated
+          ? element("span", { class: "gc-estimated" }, `${word("estimated_households", { share: percent(totals.estimated_share) })} `)
+          : "",
         word("zones_and_stations", { zones: number(totals.gap_zones), stations: number(totals.stations) }),
         Gridcircle.speedText(parameters)),
     );
@@ -226,11 +229,17 @@ Gridcircle.begin = function (map) {
     }
   }
 
+  /** Households of an area, marked where a part of them is an estimate. */
+  const estimated = (row) =>
+    row.households_estimated
+      ? element("abbr", { title: word("estimated_of", { n: number(row.households_estimated) }) }, `≈ ${number(row.households)}`)
+      : number(row.households);
+
   const COLUMNS = [
     ["name", (r) => r.name || r.code || word("no_area"), false],
     ["share", (r) => percent(r.covered_share), true],
     ["gap_households", (r) => number(r.gap_households), true],
-    ["households", (r) => number(r.households), true],
+    ["households", (r) => estimated(r), true],
   ];
   const value = (row, key) => (key === "share" ? row.covered_share ?? -1 : key === "name" ? row.name || "" : row[key]);
 
