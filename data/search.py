@@ -34,9 +34,9 @@ def _holds(column: str) -> str:
 _BY_LENGTH = f"length({_NAME})"
 _BY_TEXT = f"{_CODE} USING ~<~"
 _RANKS = (
-    ("name", f"{_NAME} = :needle", _BY_LENGTH),
-    ("name", f"{_NAME} LIKE :beginning", _BY_LENGTH),
+    ("name", f"{_NAME} = :needle", ""),
     # The least length lets the index by length begin where names are long enough.
+    ("name", f"{_NAME} LIKE :beginning AND {_BY_LENGTH} >= :size", _BY_LENGTH),
     ("name", f"{_holds('name')} AND {_BY_LENGTH} >= :size", _BY_LENGTH),
     ("code", f"{_CODE} LIKE :beginning", _BY_TEXT),
     ("address", _holds("address"), ""),
@@ -140,7 +140,8 @@ def search_parameters(connection: Connection, needle: str) -> dict[str, Any]:
 
 
 def _statement(column: str, condition: str, order: str) -> str:
-    order = f"ORDER BY {order}, t.id" if order else ""
+    if column != "address":
+        order = f"ORDER BY {order}{', ' if order else ''}t.id"
     parts = [
         f"(SELECT {place} AS place, row_number() OVER () AS at, '{layer}' AS layer, t.*"
         f" FROM (SELECT t.id, t.code, t.name, {kind} AS kind, coalesce({beside}, '') AS beside,"

@@ -5,7 +5,7 @@ Gridcircle.begin = function (map) {
   const { byId, word, element, number, percent, minutes, page } = Gridcircle;
   const KINDS = ["service_centre", "red_station", "rider_station"];
   const LEVELS = ["community", "street", "district", "grid", "compound"];
-  // Five classes that stay apart for the colour-blind, in lightness too at both ends.
+  // Five classes that stay apart for the colour-blind; tests/maps/test_palette.py measures it.
   const CLASSES = [
     [5, "#2166ac"],
     [10, "#7fb8dc"],
@@ -15,7 +15,7 @@ Gridcircle.begin = function (map) {
   ];
   // What has no minutes is told by a pattern too; what nobody lives in stays as paper.
   const UNSNAPPED = "#5f5f5f";
-  const DISCONNECTED = "#7b4fa3";
+  const DISCONNECTED = "#2d003c";
   const UNCOUNTED = "#e3ded3";
   const BUILDINGS_FROM = 14;
   const SHARES = [
