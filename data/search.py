@@ -150,7 +150,10 @@ def _statement(column: str, condition: str, order: str) -> str:
         if addressed or column != "address"
     ]
     if column == "name":
-        # A street is many rows: the first of each name stands for all, with the box of all.
+        # A street is many rows: the first of each name stands for all, with the box of all. All
+        # hits are grouped: one or two characters are grams themselves and need no second look.
+        looked = f"strpos({_NAME}, :needle) <> 0"
+        short = condition.replace(looked, f"(CAST(:size AS int) <= 2 OR {looked})")
         parts.append(
             f"(SELECT {len(_LAYERS)} AS place, row_number() OVER () AS at, 'base_features' AS"
             " layer, t.id, t.source_key AS code, t.name, t.kind, t.layer AS beside,"
@@ -158,7 +161,7 @@ def _statement(column: str, condition: str, order: str) -> str:
             f"   WHERE gridcircle_folded(o.name) = {_NAME}"
             "      AND o.name = t.name AND o.layer = t.layer) AS geom"
             " FROM (SELECT min(t.id) AS id FROM base_features t"
-            f"       WHERE {condition} GROUP BY t.name, t.layer"
+            f"       WHERE {short} GROUP BY t.name, t.layer"
             f"       ORDER BY length({_NAME}), min(t.id) LIMIT :limit) s"
             f" JOIN base_features t USING (id) {order})"
         )
