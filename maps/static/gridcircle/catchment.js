@@ -178,7 +178,9 @@ Gridcircle.begin = function (map) {
     );
     for (const feature of stations) {
       others.addLayer(
-        Gridcircle.stationMarker(feature, { small: true, onclick: (f) => chooseStation(f.id) }),
+        Gridcircle.stationMarker(feature, {
+          small: true, many: stations.length > Gridcircle.MANY, onclick: (f) => chooseStation(f.id),
+        }),
       );
     }
   });

@@ -324,7 +324,9 @@ Gridcircle.begin = function (map) {
     pins.clearLayers();
     for (const feature of stations) {
       const { kind, status } = feature.properties;
-      if (kinds.has(kind) && status === "open") pins.addLayer(Gridcircle.stationMarker(feature, { small: true }));
+      if (kinds.has(kind) && status === "open") {
+        pins.addLayer(Gridcircle.stationMarker(feature, { small: true, many: stations.length > Gridcircle.MANY }));
+      }
     }
   }
   Gridcircle.guarded(async () => {
