@@ -178,6 +178,7 @@ def sums(buildings: Buildings, rows: NDArray[np.integer[Any]]) -> dict[str, int]
         "buildings": len(rows),
         "buildings_without_households": int(np.isnan(households).sum()),
         "households": int(np.nansum(households)),
+        "households_estimated": int(np.nansum(households[buildings.estimated[rows]])),
         "people": int(np.nansum(buildings.people[rows])),
     }
 

@@ -84,6 +84,8 @@ class Buildings:
         A point on each, WGS84 degrees.
     households, people : ndarray, shape (n,), float64
         NaN where unknown.
+    estimated : ndarray, shape (n,), bool
+        Whether the households are an estimate.
     compound, grid, community : ndarray, shape (n,), int64
         Ids; 0 where none.
     point_building : ndarray, shape (m,), int32
@@ -98,6 +100,7 @@ class Buildings:
     lonlat: NDArray[np.float64]
     households: NDArray[np.float64]
     people: NDArray[np.float64]
+    estimated: NDArray[np.bool_]
     compound: NDArray[np.int64]
     grid: NDArray[np.int64]
     community: NDArray[np.int64]
@@ -449,9 +452,20 @@ def read_buildings(connection: Connection) -> Buildings:
     """Read all buildings with their entrances."""
     columns = _columns(
         connection,
-        "SELECT id, ST_X(at) AS lon, ST_Y(at) AS lat, households, people, compound_id, grid_id,"
+        "SELECT id, ST_X(at) AS lon, ST_Y(at) AS lat, households, people,"
+        " (households_source = 'estimated')::int AS estimated, compound_id, grid_id,"
         " community_id FROM (SELECT b.*, ST_PointOnSurface(geom) AS at FROM buildings b) placed",
-        ("id", "lon", "lat", "households", "people", "compound_id", "grid_id", "community_id"),
+        (
+            "id",
+            "lon",
+            "lat",
+            "households",
+            "people",
+            "estimated",
+            "compound_id",
+            "grid_id",
+            "community_id",
+        ),
         order="id",
     )
     doors = _columns(
@@ -473,6 +487,7 @@ def read_buildings(connection: Connection) -> Buildings:
         lonlat,
         _counts(columns["households"]),
         _counts(columns["people"]),
+        _ids(columns["estimated"]).astype(np.bool_),
         _ids(columns["compound_id"]),
         _ids(columns["grid_id"]),
         _ids(columns["community_id"]),

@@ -26,7 +26,8 @@ class CityFacts:
         West, south, east, north in WGS84 degrees: of the areas, else of buildings, stations and
         base map; None while all are empty.
     counts : dict
-        Number of features of each layer, and ``households`` and ``people`` in all buildings.
+        Number of features of each layer, and ``households`` and ``people`` in all buildings;
+        ``households_estimated`` and ``people_estimated`` are how many of these no ledger counts.
     network : dict or None
         Version, source, crs, nodes, edges, length_m of the current walking network.
     """
@@ -37,6 +38,11 @@ class CityFacts:
     bounds: tuple[float, float, float, float] | None
     counts: dict[str, int]
     network: dict[str, Any] | None
+
+
+def estimated_share(estimated: float, whole: float) -> float | None:
+    """Share of a sum that is estimated; None of nothing."""
+    return round(estimated / whole, 4) if whole else None
 
 
 def read_city(connection: Connection) -> CityFacts:
@@ -53,9 +59,16 @@ def read_city(connection: Connection) -> CityFacts:
         .mappings()
         .one_or_none()
     )
-    households, people = connection.execute(
-        text("SELECT coalesce(sum(households), 0), coalesce(sum(people), 0) FROM buildings")
-    ).one()
+    lived_in = connection.execute(
+        text(
+            "SELECT coalesce(sum(households), 0) AS households,"
+            " coalesce(sum(people), 0) AS people,"
+            " coalesce(sum(households) FILTER (WHERE households_source = 'estimated'), 0)"
+            "   AS households_estimated,"
+            " coalesce(sum(people) FILTER (WHERE people_source = 'estimated'), 0)"
+            "   AS people_estimated FROM buildings"
+        )
+    ).mappings()
     bounds = summaries["areas"].bounds
     if bounds is None:
         boxes = [
@@ -73,8 +86,7 @@ def read_city(connection: Connection) -> CityFacts:
         bounds=bounds,
         counts={
             **{name: summary.count for name, summary in summaries.items()},
-            "households": int(households),
-            "people": int(people),
+            **{name: int(count) for name, count in lived_in.one().items()},
         },
         network=dict(network) if network else None,
     )

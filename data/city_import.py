@@ -111,7 +111,7 @@ def estimate(
     report = ImportReport("estimate", path.name)
 
     def rows(connection: Connection) -> None:
-        report.updated = estimate_missing(connection)
+        report.updated, _ = estimate_missing(connection)
 
     return write(database, rows, report, path, actor=actor)
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from data.circles import OPEN, City, Travel, some_points
+from data.city import estimated_share
 from data.database import Database
 from data.errors import InvalidRowError
 from data.layers import DECIMALS, Feature
@@ -31,7 +33,7 @@ ACTOR = "coverage"
 RUNS_KEPT = 50
 """Results kept in the database; the newest stay."""
 
-RULES = 1
+RULES = 2
 """Raised when the same inputs would give other results, so that old ones are not taken for new."""
 
 LEVELS = ("city", "district", "street", "community", "grid", "compound")
@@ -297,7 +299,17 @@ def _summary(
     chosen = city.stations.chosen(question.kinds, question.statuses)
     snapped = city.snapped_stations(question.travel).edge[chosen] >= 0
     whole = _sums(city, found, np.ones(len(city.buildings.ids), np.int64))
-    totals: dict[str, Any] = whole[0] if whole else {"buildings": 0, "households": 0, "people": 0}
+    totals: dict[str, Any] = (
+        whole[0]
+        if whole
+        else {
+            "buildings": 0,
+            "households": 0,
+            "people": 0,
+            "households_estimated": 0,
+            "estimated_share": None,
+        }
+    )
     totals = {k: v for k, v in totals.items() if k != "id"} | {
         "stations": len(chosen),
         "stations_off_network": [int(station) for station in city.stations.ids[chosen][~snapped]],
@@ -335,12 +347,25 @@ def _levels(
 
 
 def _sums(city: City, found: BuildingCoverage, group: NDArray[np.int64]) -> list[dict[str, Any]]:
-    table = summarise(found.state, city.buildings.households, city.buildings.people, group)
-    rows = []
+    buildings = city.buildings
+    table = summarise(found.state, buildings.households, buildings.people, group)
+    guessed = np.where(buildings.estimated, np.nan_to_num(buildings.households), 0.0)
+    keys, row_of = np.unique(group, return_inverse=True)
+    table["households_estimated"] = pd.Series(
+        np.bincount(row_of, weights=guessed, minlength=len(keys)), index=keys
+    )
+    covered = np.where(found.state == State.COVERED, guessed, 0.0)
+    table["covered_households_estimated"] = pd.Series(
+        np.bincount(row_of, weights=covered, minlength=len(keys)), index=keys
+    )
+    rows: list[dict[str, Any]] = []
     for values in table.reset_index().to_dict("records"):
         share = values.pop("covered_share")
-        row = {"id": int(values.pop("group"))} | {k: round(v) for k, v in values.items()}
-        rows.append(row | {"covered_share": None if math.isnan(share) else round(share, 4)})
+        row: dict[str, Any] = {"id": int(values.pop("group"))}
+        row |= {str(k): round(v) for k, v in values.items()}
+        row["covered_share"] = None if math.isnan(share) else round(share, 4)
+        row["estimated_share"] = estimated_share(row["households_estimated"], row["households"])
+        rows.append(row)
     return rows
 
 

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from data.constraints import refusal
-from data.errors import InvalidRowError, NotFoundError
+from data.errors import InvalidRowError, NotFoundError, StaleRowError
+from data.layers import read_feature
 from data.models import EDITED_TABLES, Base
 
 Side = Literal["before", "after"]
@@ -132,6 +133,75 @@ def row_history(
     return [Change(*row) for row in rows]
 
 
+def list_changes(
+    connection: Connection,
+    *,
+    table: str | None = None,
+    actor: str | None = None,
+    limit: int = 100,
+    older_than: int | None = None,
+) -> list[Change]:
+    """List the changes of all rows, newest first.
+
+    Parameters
+    ----------
+    connection : Connection
+        Reading is enough.
+    table : str, optional
+        Only of one of `data.models.EDITED_TABLES`.
+    actor : str, optional
+        Only by this one.
+    limit : int
+        At most so many.
+    older_than : int, optional
+        Only entries with a lower number: the next page.
+
+    Raises
+    ------
+    NotFoundError
+        If the table keeps no history.
+    """
+    where = ["true"]
+    if table is not None:
+        _known(table)
+        where.append("table_name = :table")
+    if actor is not None:
+        where.append("actor = :actor")
+    if older_than is not None:
+        where.append("id < :older")
+    rows = connection.execute(
+        text(
+            "SELECT id, table_name, row_id, operation, actor, at, before, after FROM history"
+            f" WHERE {' AND '.join(where)} ORDER BY id DESC LIMIT :limit"
+        ),
+        {"table": table, "actor": actor, "older": older_than, "limit": limit},
+    )
+    return [Change(*row) for row in rows]
+
+
+def read_change(connection: Connection, history_id: int) -> Change:
+    """Read one entry of the history.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of this number.
+    """
+    row = connection.execute(
+        text(
+            "SELECT id, table_name, row_id, operation, actor, at, before, after FROM history"
+            " WHERE id = :id"
+        ),
+        {"id": history_id},
+    ).one_or_none()
+    if row is None:
+        raise NotFoundError(
+            f"The history has no change number {history_id}.",
+            remedy="List /api/v1/history for the numbers there are.",
+        )
+    return Change(*row)
+
+
 def row_at(
     connection: Connection, table: str, row_id: int, history_id: int, *, side: Side
 ) -> dict[str, Any] | None:
@@ -235,6 +305,61 @@ def restore(
             raise
         raise refused from error
     return Restored(row_id, int(version or 1), unlinked)
+
+
+def restore_change(
+    connection: Connection, history_id: int, *, version: int, side: Side = "before"
+) -> tuple[Change, Restored]:
+    """Give the row of one change back the state it had before (or after) it, unless it is stale.
+
+    Parameters
+    ----------
+    connection : Connection
+        Inside `Database.transaction`.
+    history_id : int
+        The change.
+    version : int
+        Version of the row as the caller saw it; of a deleted row the last it had.
+    side : {"before", "after"}
+        As for `restore`.
+
+    Returns
+    -------
+    tuple of Change and Restored
+
+    Raises
+    ------
+    StaleRowError
+        If the row is at another version by now; it holds the present row.
+    NotFoundError, InvalidRowError, ConflictError
+        As for `restore`.
+    """
+    change = read_change(connection, history_id)
+    table, row = change.table, change.row_id
+    # The row is held against other writers until the transaction ends; one that is gone may be
+    # given back by another meanwhile, who then is told by the key.
+    present = connection.scalar(
+        text(f"SELECT version FROM {table} WHERE id = :row FOR UPDATE"), {"row": row}
+    )
+    last = row_history(connection, table, row, limit=1)[0]
+    at = present if present is not None else last.version
+    if at != version:
+        if present is not None:
+            feature, state = read_feature(connection, table, row), f"at version {at}"
+        else:
+            feature = {
+                "type": "Feature",
+                "id": f"{table}/{row}",
+                "geometry": None,
+                "properties": {"id": row, "version": at, "deleted": True},
+            }
+            state = f"deleted, at version {at}"
+        raise StaleRowError(
+            f"Row {row} of {table} is {state}, not at {version}: somebody changed it meanwhile.",
+            present=feature,
+            remedy=f"Look at the present row, then restore again with version {at}.",
+        )
+    return change, restore(connection, table, row, history_id, side=side)
 
 
 def _unlink(connection: Connection, table: str, image: dict[str, Any]) -> tuple[str, ...]:

@@ -28,10 +28,13 @@ from sqlalchemy import (
     SmallInteger,
     String,
     Text,
+    event,
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from data.search_index import CREATE_FUNCTIONS, searched
 
 AREA_LEVELS = ("district", "street", "community")
 COMPOUND_KINDS = ("new", "courtyard", "work_unit", "urban_village", "suburban", "unknown")
@@ -126,6 +129,10 @@ class Base(DeclarativeBase):
     )
 
 
+for _function in CREATE_FUNCTIONS:
+    event.listen(Base.metadata, "before_create", _function)
+
+
 class Kept:
     """Columns every editable layer has, before its own."""
 
@@ -144,6 +151,7 @@ class Area(Kept, Base):
     __tablename__ = "areas"
     __table_args__ = (
         *_kept_checks(),
+        *searched("areas"),
         _valid(),
         CheckConstraint(_one_of("level", AREA_LEVELS), name="level"),
         CheckConstraint("name <> ''", name="name_given"),
@@ -164,6 +172,7 @@ class Compound(Kept, Base):
     __tablename__ = "compounds"
     __table_args__ = (
         *_kept_checks(),
+        *searched("compounds"),
         _valid(),
         CheckConstraint(_one_of("kind", COMPOUND_KINDS), name="kind"),
         _short("name", 200),
@@ -204,6 +213,7 @@ class Grid(Kept, Base):
     __tablename__ = "grids"
     __table_args__ = (
         *_kept_checks(),
+        *searched("grids"),
         _valid(),
         CheckConstraint(_one_of("kind", GRID_KINDS), name="kind"),
         _short("name", 200),
@@ -223,6 +233,7 @@ class Building(Kept, Base):
     __tablename__ = "buildings"
     __table_args__ = (
         *_kept_checks(),
+        *searched("buildings", address=True),
         _valid(),
         _short("name", 200),
         _short("address", 500),
@@ -281,6 +292,7 @@ class Station(Kept, Base):
     __tablename__ = "stations"
     __table_args__ = (
         *_kept_checks(),
+        *searched("stations", address=True),
         CheckConstraint(_one_of("kind", STATION_KINDS), name="kind"),
         CheckConstraint(_one_of("status", STATION_STATUSES), name="status"),
         CheckConstraint(_AREA_M2, name="area_m2"),
@@ -350,6 +362,7 @@ class BaseFeature(Base):
 
     __tablename__ = "base_features"
     __table_args__ = (
+        *searched("base_features", code=False),
         _on_earth(),
         CheckConstraint("kind <> ''", name="kind_given"),
         _short("name", 300),
@@ -545,6 +558,26 @@ class History(Base):
     transaction: Mapped[int] = mapped_column(BigInteger)
     before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+
+
+class CommunityTotal(Base):
+    """Known households and people of a community; estimates of its buildings add up to them."""
+
+    __tablename__ = "community_totals"
+    __table_args__ = (
+        CheckConstraint("households BETWEEN 0 AND 1000000", name="households"),
+        CheckConstraint("people IS NULL OR people BETWEEN 0 AND 5000000", name="people"),
+    )
+
+    area_id: Mapped[int] = mapped_column(
+        ForeignKey("areas.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    households: Mapped[int] = mapped_column(Integer)
+    people: Mapped[int | None] = mapped_column(Integer)
+    source: Mapped[str] = mapped_column(Text)
+    updated_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now()
+    )
 
 
 class ImportRun(Base):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import os
 import re
 from collections.abc import Mapping
@@ -32,7 +33,11 @@ from pydantic_settings import (
 from data.errors import SettingsError
 from geo.standards import DEFAULT_CUTOFFS_S, DEFAULT_MAX_SNAP_M, PROFILES, SIGNAL_WAITS_S
 
+log = logging.getLogger("gridcircle.settings")
+
 ENV_PREFIX = "GRIDCIRCLE_"
+ENV_BESIDE = ("GRIDCIRCLE_CONFIG",)
+"""Variables with our prefix that are read and are no settings."""
 CONFIG_FILE = "gridcircle.toml"
 
 
@@ -265,7 +270,14 @@ class Settings(BaseSettings):
         ------
         SettingsError
             If a value is out of range or a name is unknown; the message names the setting.
+
+        Notes
+        -----
+        A variable that looks like a setting and is none is named in a warning of the log: unlike
+        a key in the file it may belong to somebody else.
         """
+        for doubt in environment_doubts():
+            log.warning("%s", doubt)
         try:
             return cls(**overrides)
         except ValidationError as error:
@@ -278,6 +290,31 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def environment_doubts(environ: Mapping[str, str] = os.environ) -> list[str]:
+    """One sentence for each environment variable that looks like a setting and is none.
+
+    Parameters
+    ----------
+    environ : mapping
+        Environment variables.
+    """
+    known = [f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields] + [*ENV_BESIDE]
+    found = []
+    for name in sorted(environ):
+        folded = name.upper()
+        if folded in known:
+            continue
+        near = get_close_matches(folded, known, n=1, cutoff=0.75)
+        if folded.startswith(ENV_PREFIX):
+            hint = f"did you mean {near[0]}?" if near else "docs/settings.md lists all."
+        elif folded.startswith("GRID") and get_close_matches(folded, known, n=1, cutoff=0.9):
+            hint = f"did you mean {near[0]}?"  # the prefix itself is mistyped
+        else:
+            continue
+        found.append(f"The environment variable {name} is not a setting and is ignored; {hint}")
+    return found
 
 
 def _settings_error(error: ValidationError) -> SettingsError:

@@ -241,6 +241,9 @@ def test_an_import_is_rehearsed_done_and_done_again_without_a_change(
     again = run("households", town.buildings)
     assert again["updated"] == 0
     assert again["unchanged"] == town.counts["buildings"]
+    (tmp_path / "totals.csv").write_text("社区编码,户数\n没有,5\n", encoding="utf-8")
+    totals = run("households", "--totals", tmp_path / "totals.csv")
+    assert [fault["value"] for fault in totals["rejected"]] == ["没有"]
     ledger = town.stations.read_text("utf-8-sig").replace(",红色驿站,", ",红色驿战,", 1)
     (tmp_path / "stations.csv").write_text(ledger, encoding="gb18030")
     report = run("stations", tmp_path / "stations.csv")

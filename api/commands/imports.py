@@ -28,7 +28,12 @@ RejectsOption = Annotated[
 ]
 CrsOption = Annotated[
     str | None,
-    typer.Option("--crs", help="CRS of a file that does not say, for example EPSG:4548."),
+    typer.Option(
+        "--crs", help="CRS of a file that does not say, e.g. EPSG:4548; also gcj02, bd09."
+    ),
+]
+FileLayerOption = Annotated[
+    str | None, typer.Option("--layer", help="Layer inside the file; the first by default.")
 ]
 Progress = Callable[[str, float], None]
 
@@ -86,9 +91,7 @@ def import_layer_command(
         ),
     ],
     crs: CrsOption = None,
-    file_layer: Annotated[
-        str | None, typer.Option("--layer", help="Layer inside the file; the first by default.")
-    ] = None,
+    file_layer: FileLayerOption = None,
     rejects: RejectsOption = None,
     dry_run: DryRunOption = False,
     actor: ActorOption = "local",
@@ -116,6 +119,7 @@ def import_stations_command(
     file: FileArgument,
     datum: DatumOption = "wgs84",
     crs: CrsOption = None,
+    file_layer: FileLayerOption = None,
     rejects: RejectsOption = None,
     dry_run: DryRunOption = False,
     actor: ActorOption = "local",
@@ -126,28 +130,61 @@ def import_stations_command(
         from data.importers.stations import import_stations
 
         run = lambda database, progress: import_stations(  # noqa: E731
-            database, file, actor=actor, datum=datum, crs=crs, dry_run=dry_run, progress=progress
+            database,
+            file,
+            actor=actor,
+            datum=datum,
+            crs=crs,
+            file_layer=file_layer,
+            dry_run=dry_run,
+            progress=progress,
         )
         _run(run, file, rejects, as_json=as_json)
 
 
 @import_app.command("households")
 def import_households_command(
-    file: FileArgument,
+    file: Annotated[
+        Path | None, typer.Argument(exists=True, dir_okay=False, help="Building ledger to read.")
+    ] = None,
+    totals: Annotated[
+        Path | None,
+        typer.Option(
+            "--totals",
+            exists=True,
+            dir_okay=False,
+            help="Ledger of community totals (code, households[, people]) to spread over the "
+            "buildings no ledger counts.",
+        ),
+    ] = None,
     datum: DatumOption = "wgs84",
     rejects: RejectsOption = None,
     dry_run: DryRunOption = False,
     actor: ActorOption = "local",
     as_json: JsonOption = False,
 ) -> None:
-    """Import a building ledger: households, people, floors and units, joined by code or place."""
+    """Import households and people: of buildings, or totals of communities spread over them."""
     with errors_for_people(as_json=as_json):
+        from data.errors import SourceFileError
         from data.importers.households import import_households
+        from data.importers.totals import import_totals
 
-        run = lambda database, progress: import_households(  # noqa: E731
-            database, file, actor=actor, datum=datum, dry_run=dry_run, progress=progress
-        )
-        _run(run, file, rejects, as_json=as_json)
+        if (file is None) == (totals is None):
+            raise SourceFileError(
+                "Give either a building ledger or --totals, not both.",
+                remedy="Import the ledger first, then the totals: each is one transaction.",
+            )
+        if totals is not None:
+            path = totals
+            run = lambda database, progress: import_totals(  # noqa: E731
+                database, path, actor=actor, dry_run=dry_run, progress=progress
+            )
+        else:
+            path = file or Path()
+            run = lambda database, progress: import_households(  # noqa: E731
+                database, path, actor=actor, datum=datum, dry_run=dry_run, progress=progress
+            )
+        _run(run, path, rejects, as_json=as_json)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from starlette.responses import Response
 from api.responses import JsonResponse
 from api.rights import right
 from api.service import ServiceDependency
+from data.city import estimated_share
 from geo.standards import PROFILES, SIGNAL_WAITS_S
 
 router = APIRouter(prefix="/api/v1", tags=["city"])
@@ -15,8 +16,16 @@ router = APIRouter(prefix="/api/v1", tags=["city"])
 
 @router.get("/city", summary="The city", openapi_extra=right("viewer"))
 def city(service: ServiceDependency) -> Response:
-    """Name, bounds, attribution, what the layers hold, and the current walking network."""
+    """Name, bounds, attribution, what the layers hold, and the current walking network.
+
+    ``estimated_share`` tells what part of the households and people no ledger counts; null where
+    there are none.
+    """
     found = service.city_facts()
+    estimated = {
+        unit: estimated_share(found.counts[f"{unit}_estimated"], found.counts[unit])
+        for unit in ("households", "people")
+    }
     return JsonResponse(
         {
             "name": found.name,
@@ -24,6 +33,7 @@ def city(service: ServiceDependency) -> Response:
             "attribution": found.attribution,
             "bounds": found.bounds,
             "counts": found.counts,
+            "estimated_share": estimated,
             "network": found.network,
         }
     )

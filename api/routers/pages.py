@@ -34,7 +34,7 @@ def page_context(
     """Read what every page says about the city."""
     found = service.city_facts()
     settings = service.settings
-    language = _language(lang, request.cookies.get(LANGUAGE_COOKIE), settings.language)
+    language = page_language(lang, request.cookies.get(LANGUAGE_COOKIE), settings.language)
     return PageContext(
         city_name=found.name,
         is_sample=found.is_sample,
@@ -50,12 +50,23 @@ def page_context(
     )
 
 
-def _language(*asked: str | None) -> str:
-    """Take the first language there is: asked for now, asked for before, the service's own.
+def page_language(asked: str | None, before: str | None, own: str) -> str:
+    """Take the language asked for now, else that asked for before, else the service's own.
 
-    Not the browser's: the pages are Chinese first and English by a switch.
+    A language there is not is Chinese, never an error; ``en-GB`` is English. The browser is not
+    asked: the pages are Chinese first and English by a switch.
+
+    Parameters
+    ----------
+    asked, before : str or None
+        From the query and from the cookie.
+    own : str
+        From the settings.
     """
-    return next(language for language in (*asked, *LANGUAGES) if language in LANGUAGES)
+    if asked:
+        word = asked.strip().lower().replace("_", "-").split("-")[0]
+        return word if word in LANGUAGES else LANGUAGES[0]
+    return next(language for language in (before, own, *LANGUAGES) if language in LANGUAGES)
 
 
 Context = Annotated[PageContext, Depends(page_context)]

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-import shapely
 from numpy.typing import NDArray
 from pyproj import CRS, Transformer
 
 from data.errors import SourceFileError
 from geo.datums import DATUMS, to_wgs84
 
-STEADY_M = (200.0, 1000.0)
-"""Length of an offset from the streets that looks like a datum shift, metres."""
 GAUSS_KRUEGER = range(4513, 4555)
 """EPSG codes of the CGCS2000 3-degree Gauss-Krüger zones, with and without zone prefix."""
 
@@ -76,43 +73,3 @@ def doubts(lonlat: NDArray[np.float64], datum: str) -> list[str]:
     elif datum.lower() in ("gcj02", "bd09", "cgcs2000") and in_china.mean() < 0.5:
         found.append(f"Most positions lie outside China, where {datum} is not used.")
     return found
-
-
-def steady_offset(
-    xy: NDArray[np.float64], lines: NDArray[np.object_]
-) -> tuple[float, float] | None:
-    """The one offset by which all points miss the streets, if there is one.
-
-    Parameters
-    ----------
-    xy : ndarray, shape (n, 2)
-        Points that should stand at streets, metres.
-    lines : ndarray of LineString
-        Streets in the same CRS.
-
-    Returns
-    -------
-    tuple of float or None
-        East and north metres that bring the points to the streets, where that at least halves
-        their median distance to a street and is as long as a datum shift; else None.
-    """
-    if len(xy) < 5 or not len(lines):
-        return None
-    tree = shapely.STRtree(lines)
-
-    def median_m(moved: NDArray[np.float64]) -> float:
-        _, distance = tree.query_nearest(
-            shapely.points(moved), all_matches=False, return_distance=True
-        )
-        return float(np.median(distance))
-
-    now = median_m(xy)
-    if now < 15:
-        return None
-    angles = np.radians(np.arange(0, 360, 15))
-    tried = [(r * np.cos(a), r * np.sin(a)) for r in np.arange(200, 1001, 50) for a in angles]
-    best = min(tried, key=lambda offset: median_m(xy + offset))
-    length = float(np.hypot(*best))
-    if median_m(xy + best) > now / 2 or not STEADY_M[0] <= length <= STEADY_M[1]:
-        return None
-    return float(best[0]), float(best[1])

@@ -14,10 +14,12 @@ from sqlalchemy import Connection, text
 from data.database import Database
 from data.errors import SourceFileError
 from data.importers.coordinates import doubts, to_degrees
+from data.importers.datum_check import datum_doubts
 from data.importers.headers import match_headers, word_value
 from data.importers.keep import write
 from data.importers.personal_data import leave_out, masked
 from data.importers.report import ImportReport, LeftOutColumn, Reject
+from data.importers.spread import open_totals, spread_totals
 from data.importers.tables import read_table
 from data.importers.values import CellError, count, number
 from geo.crs import project, projected_crs
@@ -84,12 +86,18 @@ def import_households(
 
     def store(connection: Connection) -> None:
         _tell(progress, "Finding the buildings", 0.4)
+        lonlat = rows[["lon", "lat"]].to_numpy(float)
+        report.warnings += datum_doubts(connection, lonlat, datum, beside="footprints")
         found = _buildings_of(connection, rows, report, column)
         _tell(progress, "Writing the counts", 0.7)
         if len(found):
             updated = _write_counts(connection, found)
             report.updated += updated
             report.unchanged += len(found) - updated
+            # What is counted now is no longer spread.
+            totals = set(open_totals(connection).index)
+            if totals:
+                report.updated += estimate_missing(connection, communities=totals)[0]
 
     return write(database, store, report, path, actor=actor, dry_run=dry_run)
 
@@ -191,42 +199,60 @@ def _buildings_of(
     return table
 
 
-def estimate_missing(connection: Connection) -> int:
+def estimate_missing(
+    connection: Connection, *, communities: set[int] | None = None
+) -> tuple[int, int]:
     """Estimate households and people of residential buildings that no ledger counts.
 
-    Surveyed counts are never touched; estimates are marked as such.
+    Surveyed counts are never touched; estimates are marked as such, and add up to the total of
+    their community where one is known (`data.importers.totals`).
+
+    Parameters
+    ----------
+    connection : Connection
+        Inside `Database.transaction`.
+    communities : set of int, optional
+        Ids of the communities whose buildings are estimated; all buildings by default.
 
     Returns
     -------
-    int
-        Buildings whose estimate is new or changed.
+    tuple of int
+        Buildings whose estimate is new or changed, and those whose estimate stays.
     """
     frame = gpd.GeoDataFrame.from_postgis(
         text(
-            "SELECT code, kind, floors, geom FROM buildings"
+            "SELECT code, kind, floors, community_id, geom FROM buildings"
             " WHERE households_source <> 'surveyed'"
             " AND kind IN ('high_rise', 'multi_storey', 'bungalow')"
+            " AND (CAST(:communities AS bigint[]) IS NULL OR community_id = ANY(:communities))"
+            " ORDER BY id"
         ),
         connection,
         geom_col="geom",
+        params={"communities": None if communities is None else sorted(communities)},
     )
     if not len(frame):
-        return 0
+        return 0, 0
     crs = projected_crs(tuple(frame.total_bounds)).srs
     area = shapely.area(shapely.transform(frame.geometry.array, lambda xy: project(xy, crs)))
     households = estimate_households(
         area, frame["floors"].to_numpy(float, na_value=np.nan), frame["kind"].to_numpy(object)
     )
-    table = pd.DataFrame(
-        {
-            "code": frame["code"],
-            "households": households,
-            "households_source": "estimated",
-            "people": estimate_people(households),
-            "people_source": "estimated",
-        }
+    table = spread_totals(
+        pd.DataFrame(
+            {
+                "code": frame["code"],
+                "community_id": frame["community_id"],
+                "households": households,
+                "people": estimate_people(households),
+            }
+        ),
+        open_totals(connection),
     )
-    return _write_counts(connection, table[households > 0])
+    table = table[(table["households"] > 0) | table["known"]]
+    table = table.assign(households_source="estimated", people_source="estimated")
+    updated = _write_counts(connection, table)
+    return updated, len(table) - updated
 
 
 _TYPES = {

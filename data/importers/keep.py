@@ -25,10 +25,13 @@ def keep(
     *,
     actor: str,
     dry_run: bool = False,
+    before: Callable[[Connection], None] | None = None,
 ) -> ImportReport:
-    """Upsert rows by code; see `write`."""
+    """Upsert rows by code, after what ``before`` looks up for the report; see `write`."""
 
     def rows(connection: Connection) -> None:
+        if before is not None:
+            before(connection)
         if len(frame):
             report.count(upsert(connection, table, frame, source=f"file:{path.name}"))
 

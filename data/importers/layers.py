@@ -9,9 +9,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from sqlalchemy import Connection
 
 from data.database import Database
 from data.errors import SourceFileError
+from data.importers.datum_check import datum_doubts
 from data.importers.headers import known_words, match_headers, nearest_word, word_value
 from data.importers.keep import keep
 from data.importers.personal_data import leave_out, masked
@@ -104,14 +106,31 @@ def import_layer(
         )
     if layer == "stations":
         return import_stations(
-            database, path, actor=actor, crs=crs, dry_run=dry_run, progress=progress
+            database,
+            path,
+            actor=actor,
+            crs=crs,
+            file_layer=file_layer,
+            dry_run=dry_run,
+            progress=progress,
         )
     if progress is not None:
         progress(f"Reading {path.name}", 0.1)
     frame, report = read_layer(path, layer, crs=crs, file_layer=file_layer)
     if progress is not None:
         progress(f"Writing {layer}", 0.6)
-    return keep(database, layer, frame, report, path, actor=actor, dry_run=dry_run)
+
+    def doubt(connection: Connection) -> None:
+        if layer in ("buildings", "gates", "premises") and len(frame):
+            points = shapely.point_on_surface(frame.geometry.array)
+            report.warnings += datum_doubts(
+                connection,
+                shapely.get_coordinates(points),
+                crs or "wgs84",
+                beside="footprints" if layer == "buildings" else "streets",
+            )
+
+    return keep(database, layer, frame, report, path, actor=actor, dry_run=dry_run, before=doubt)
 
 
 def read_layer(

@@ -49,6 +49,10 @@ PARTS = ("network", "buildings", "compounds", "areas", "base", "premises", "barr
 """What can be read; barriers also come with compounds and with the base map."""
 
 ATTRIBUTION = "© OpenStreetMap contributors, ODbL 1.0"
+SAMPLE_GENERATOR = "gridcircle sample"
+"""How the header of a file of `data.sample` says what wrote it."""
+SAMPLE_ATTRIBUTION = "示例数据，全部虚构 · Sample data, all made up"
+"""Of a file that `data.sample` wrote: nobody surveyed it, and it is in nobody's map."""
 """What the Open Database License asks to be shown wherever the data is."""
 
 RELATION_KEYS = (
@@ -227,7 +231,11 @@ class _Reading:
             base=base,
             premises=sites,
             barriers=OsmBarriers(lines, openings(lines, gates, compounds, network, crs)),
-            attribution=ATTRIBUTION,
+            attribution=(
+                SAMPLE_ATTRIBUTION
+                if self._source.generator.startswith(SAMPLE_GENERATOR)
+                else ATTRIBUTION
+            ),
             problems=sorted(set(self._problems)),
             bounds=bounds,
         )

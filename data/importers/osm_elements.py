@@ -112,6 +112,7 @@ class OsmFile:
         ):
             header = reader.header()
             history = header.has_multiple_object_versions
+            self.generator = header.get("generator")
             self._ordered = header.get("sorting") == "Type_then_ID"
             box = header.box()
             self.bounds = (

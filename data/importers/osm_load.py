@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 from data.barriers import NEVER_DRAWN_ZOOM, OPENING
 from data.database import Database
 from data.errors import ConflictError
-from data.importers.osm import OsmCity, read_osm
+from data.importers.osm import SAMPLE_ATTRIBUTION, OsmCity, read_osm
 from data.importers.osm_barriers import WALL
 from data.importers.osm_problems import REMEDY, count_by_reason
 from data.importers.report import ImportReport, Reject, UpsertCounts
@@ -219,7 +219,11 @@ def _set_city(connection: Connection, city: OsmCity, *, name: str | None, is_sam
             " WHERE (city.name, city.is_sample, city.attribution)"
             " IS DISTINCT FROM (excluded.name, excluded.is_sample, excluded.attribution)"
         ),
-        {"name": name, "is_sample": is_sample, "attribution": city.attribution},
+        {
+            "name": name,
+            "is_sample": is_sample,
+            "attribution": SAMPLE_ATTRIBUTION if is_sample else city.attribution,
+        },
     )
 
 

@@ -10,9 +10,11 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
+from sqlalchemy import Connection
 
 from data.database import Database
 from data.importers.coordinates import doubts, to_degrees
+from data.importers.datum_check import datum_doubts
 from data.importers.headers import known_words, match_headers, nearest_word, word_value
 from data.importers.keep import keep
 from data.importers.personal_data import leave_out, masked
@@ -59,7 +61,11 @@ def osm_hours(text: str) -> str:
 
 
 def read_stations(
-    path: Path | str, *, datum: str = "wgs84", crs: str | None = None
+    path: Path | str,
+    *,
+    datum: str = "wgs84",
+    crs: str | None = None,
+    file_layer: str | None = None,
 ) -> tuple[gpd.GeoDataFrame, ImportReport]:
     """Read stations without a database.
 
@@ -71,6 +77,8 @@ def read_stations(
         Of the coordinates of a ledger: wgs84, cgcs2000, gcj02, bd09 or a CRS.
     crs : str, optional
         Of a vector file that does not say.
+    file_layer : str, optional
+        Layer inside a vector file; the first by default.
 
     Returns
     -------
@@ -93,7 +101,7 @@ def read_stations(
         if datum.lower() != "wgs84":
             report.warnings.append(f"Coordinates were read as {datum} and written as WGS84.")
     else:
-        vector = read_vector(path, crs=crs)
+        vector = read_vector(path, layer=file_layer, crs=crs)
         report.warnings += vector.warnings
         frame, left = leave_out(pd.DataFrame(vector.frame.drop(columns="geometry")))
         frame = frame.map(lambda cell: "" if pd.isna(cell) else str(cell))
@@ -245,6 +253,7 @@ def import_stations(
     actor: str,
     datum: str = "wgs84",
     crs: str | None = None,
+    file_layer: str | None = None,
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> ImportReport:
@@ -253,7 +262,7 @@ def import_stations(
     Parameters
     ----------
     database : Database
-    path, datum, crs
+    path, datum, crs, file_layer
         As for `read_stations`.
     actor : str
         Who does this, for the history.
@@ -268,7 +277,22 @@ def import_stations(
     """
     if progress is not None:
         progress("Reading the stations", 0.1)
-    frame, report = read_stations(path, datum=datum, crs=crs)
+    frame, report = read_stations(path, datum=datum, crs=crs, file_layer=file_layer)
     if progress is not None:
         progress("Writing the stations", 0.6)
-    return keep(database, "stations", frame, report, Path(path), actor=actor, dry_run=dry_run)
+
+    def doubt(connection: Connection) -> None:
+        lonlat = shapely.get_coordinates(frame.geometry.array)
+        named = datum if Path(path).suffix.lower() in TABLE_ENDINGS else crs or "wgs84"
+        report.warnings += datum_doubts(connection, lonlat, named, beside="streets")
+
+    return keep(
+        database,
+        "stations",
+        frame,
+        report,
+        Path(path),
+        actor=actor,
+        dry_run=dry_run,
+        before=doubt,
+    )

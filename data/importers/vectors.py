@@ -13,6 +13,8 @@ import shapely
 from pyogrio.errors import DataLayerError, DataSourceError
 
 from data.errors import SourceFileError
+from data.importers import kml
+from geo.datums import DATUMS, to_wgs84
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,8 @@ def read_vector(path: Path, *, layer: str | None = None, crs: str | None = None)
     layer : str, optional
         Of a file with several; the first by default.
     crs : str, optional
-        CRS of a file that does not say, for example ``EPSG:4490`` or ``EPSG:4548``.
+        CRS of a file that does not say, for example ``EPSG:4490`` or ``EPSG:4548``; or one of
+        `geo.datums.DATUMS` where its degrees are in that datum, whatever the file says.
 
     Raises
     ------
@@ -49,7 +52,15 @@ def read_vector(path: Path, *, layer: str | None = None, crs: str | None = None)
     """
     warnings: list[str] = []
     try:
-        frame = gpd.read_parquet(path) if path.suffix == ".parquet" else _read(path, layer)
+        if path.suffix == ".parquet":
+            frame = gpd.read_parquet(path)
+        else:
+            frame, layers = _read(path, layer)
+            if layer is None and len(layers) > 1:
+                warnings.append(
+                    f"{path.name} has {len(layers)} layers; the first, {layers[0]}, was read. "
+                    f"Name another with --layer: {', '.join(layers[1:])}."
+                )
     except (DataSourceError, DataLayerError, OSError, ValueError, UnicodeError) as error:
         raise SourceFileError(
             f"{path.name} cannot be read as a vector file: {error}.",
@@ -69,6 +80,12 @@ def read_vector(path: Path, *, layer: str | None = None, crs: str | None = None)
 
 
 def _placed(path: Path, frame: gpd.GeoDataFrame, crs: str | None) -> tuple[gpd.GeoDataFrame, str]:
+    if crs is not None and crs.lower() in DATUMS:
+        degrees = frame.set_crs("EPSG:4326", allow_override=True)
+        degrees["geometry"] = shapely.transform(
+            shapely.force_2d(degrees.geometry.array), lambda xy: to_wgs84(xy, crs.lower())
+        )
+        return degrees, f"{path.name}: coordinates were read as {crs} and written as WGS84."
     if crs is not None:
         return (
             frame.set_crs(crs, allow_override=True),
@@ -91,7 +108,24 @@ def _placed(path: Path, frame: gpd.GeoDataFrame, crs: str | None) -> tuple[gpd.G
     )
 
 
-def _read(path: Path, layer: str | None) -> gpd.GeoDataFrame:
+def _read(path: Path, layer: str | None) -> tuple[gpd.GeoDataFrame, list[str]]:
+    """Read one layer with GDAL; gives the names of all layers too."""
+    source: Path | bytes = path
+    names: dict[str, str] = {}
+    if path.suffix.lower() in kml.ENDINGS:
+        source, names = kml.readable(path)
+    layers = [str(name) for name in pyogrio.list_layers(source)[:, 0]]
+    if layer is not None and layer not in layers:
+        raise SourceFileError(
+            f"{path.name} has no layer {layer!r}.", remedy=f"It has: {', '.join(layers)}."
+        )
+    chosen = layer if layer is not None else layers[0] if layers else None
+    if names or isinstance(source, bytes):
+        return kml.columns_named(pyogrio.read_dataframe(source, layer=chosen), names), layers
+    return _decoded(path, chosen), layers
+
+
+def _decoded(path: Path, layer: str | None) -> gpd.GeoDataFrame:
     """Read with GDAL; the table of a shapefile byte by byte, to decode it ourselves.
 
     A shapefile cuts column names after ten bytes, in UTF-8 through the middle of a Chinese letter,

@@ -59,3 +59,14 @@ def test_files_named_with_their_digest_are_kept_and_others_asked_for_again(clien
 def test_a_made_up_city_says_so_on_every_page(client):
     for path in PAGES:
         assert "gc-sample" in client.get(path).text
+
+
+@pytest.mark.parametrize("asked", ["xx", "fr-FR", "中文", "%00", "e", "x" * 500, "zh&lang=qq"])
+def test_a_language_there_is_not_is_chinese_whatever_was_asked_before(url: str, asked: str) -> None:
+    with httpx.Client(base_url=url, timeout=60) as browser:
+        assert '<html lang="en">' in browser.get("/?lang=en-GB").text
+        answer = browser.get(f"/?lang={asked}")
+        assert answer.status_code == 200
+        assert '<html lang="zh-CN">' in answer.text
+        for address in ("/maps/catchment", "/maps/coverage"):
+            assert browser.get(f"{address}?lang={asked}").status_code == 200

@@ -26,6 +26,23 @@ ROOT = Path(__file__).parents[2]
 needs_root = pytest.mark.skipif(not AS_ROOT, reason="only root may take on other accounts")
 
 
+def _open_to_others(path: Path) -> bool:
+    """Whether any account may read a folder: a checkout in root's home is root's alone."""
+    return all(folder.stat().st_mode & stat.S_IXOTH for folder in (path, *path.parents))
+
+
+def _python_runs_for_others() -> bool:
+    """Whether another account may start this Python, whose libraries may lie in root's home."""
+    command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
+    return subprocess.run([*command, "-c", ""], capture_output=True, check=False).returncode == 0
+
+
+needs_open_checkout = pytest.mark.skipif(
+    AS_ROOT and not (_open_to_others(ROOT) and _python_runs_for_others()),
+    reason="other accounts may not enter the folder of this checkout, or of its Python",
+)
+
+
 started: list[EmbeddedServer] = []
 
 
@@ -376,6 +393,7 @@ def test_a_home_that_the_account_cannot_reach_moves_the_database_and_says_so(
 
 
 @needs_root
+@needs_open_checkout
 def test_an_ordinary_account_runs_the_server_as_itself_and_keeps_it_from_others(
     process: Callable[..., subprocess.Popen[str]],
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -192,3 +195,60 @@ def test_a_provider_needs_a_client_id_and_no_message_shows_the_secret() -> None:
     )
     assert settings.oidc_issuer == "https://id.example.org"
     assert "geheim" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("mistyped", "meant"),
+    [
+        ("GRIDCIRCLE_PROT", "GRIDCIRCLE_PORT"),
+        ("GRIDCIRCLE_MAX_SNAP", "GRIDCIRCLE_MAX_SNAP_M"),
+        ("gridcircle_lanugage", "GRIDCIRCLE_LANGUAGE"),
+        ("GRIDCIRCLE_CONFG", "GRIDCIRCLE_CONFIG"),
+        ("GRIDCIRLE_PORT", "GRIDCIRCLE_PORT"),
+        ("GRID_CIRCLE_HOME", "GRIDCIRCLE_HOME"),
+        ("GRIDCIRCLE_XYZZY", None),
+    ],
+)
+def test_a_mistyped_variable_is_named_with_the_one_probably_meant(
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    mistyped: str,
+    meant: str | None,
+) -> None:
+    monkeypatch.setenv(mistyped, "9000")
+    assert Settings.load().port == 8000
+    (warning,) = caplog.messages
+    assert mistyped in warning
+    assert (f"did you mean {meant}?" in warning) if meant else ("docs/settings.md" in warning)
+
+
+def test_right_variables_and_those_of_others_raise_no_warning(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, folder: Path
+) -> None:
+    (folder / "town.toml").write_text("port = 8100")
+    for name, value in {
+        "GRIDCIRCLE_CONFIG": str(folder / "town.toml"),
+        "GRIDCIRCLE_LANGUAGE": "en",
+        "gridcircle_waits": "worst",
+        "DATABASE_URL": "",
+        "GRID": "1",
+        "GRIDLINES": "1",
+        "PORT": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    assert Settings.load().port == 8100
+    assert caplog.messages == []
+
+
+def test_the_command_line_shows_the_warning() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "from api.cli import main; main()", "serve", "--host", "8.8.8.8"],
+        cwd=DOCS.parents[1],
+        env={**os.environ, "GRIDCIRCLE_PROT": "9000"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1  # by the address
+    assert "GRIDCIRCLE_PROT is not a setting" in done.stderr
+    assert "did you mean GRIDCIRCLE_PORT?" in done.stderr

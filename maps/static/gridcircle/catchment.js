@@ -111,7 +111,9 @@ Gridcircle.begin = function (map) {
   function table(features) {
     const first = features[0].properties;
     const rows = [
-      ["households", (p) => number(p.households)],
+      ["households", (p) => (p.households_estimated
+        ? element("abbr", { title: word("estimated_of", { n: number(p.households_estimated) }) }, `≈ ${number(p.households)}`)
+        : number(p.households))],
       ["people", (p) => number(p.people)],
       ["buildings", (p) => number(p.buildings)],
       ["reached", (p) => `${number(p.reached_m / 1000, 1)} ${word("km")}`],
@@ -176,7 +178,9 @@ Gridcircle.begin = function (map) {
     );
     for (const feature of stations) {
       others.addLayer(
-        Gridcircle.stationMarker(feature, { small: true, onclick: (f) => chooseStation(f.id) }),
+        Gridcircle.stationMarker(feature, {
+          small: true, many: stations.length > Gridcircle.MANY, onclick: (f) => chooseStation(f.id),
+        }),
       );
     }
   });

@@ -88,9 +88,10 @@ Gridcircle.begin = function (map) {
     const numbers = Object.fromEntries(KINDS.map((kind) => [kind, 0]));
     for (const { properties } of stations) numbers[properties.kind] += 1;
     stationSwitches(numbers);
+    const many = stations.length > Gridcircle.MANY;
     for (const feature of stations) {
       groups[feature.properties.kind]?.addLayer(
-        Gridcircle.stationMarker(feature, { onclick: openStation, small: stations.length > 400 }),
+        Gridcircle.stationMarker(feature, { onclick: openStation, many }),
       );
     }
   });

@@ -5,7 +5,7 @@ Gridcircle.begin = function (map) {
   const { byId, word, element, number, percent, minutes, page } = Gridcircle;
   const KINDS = ["service_centre", "red_station", "rider_station"];
   const LEVELS = ["community", "street", "district", "grid", "compound"];
-  // Five classes that stay apart for the colour-blind, in lightness too at both ends.
+  // Five classes that stay apart for the colour-blind; tests/maps/test_palette.py measures it.
   const CLASSES = [
     [5, "#2166ac"],
     [10, "#7fb8dc"],
@@ -15,7 +15,7 @@ Gridcircle.begin = function (map) {
   ];
   // What has no minutes is told by a pattern too; what nobody lives in stays as paper.
   const UNSNAPPED = "#5f5f5f";
-  const DISCONNECTED = "#7b4fa3";
+  const DISCONNECTED = "#2d003c";
   const UNCOUNTED = "#e3ded3";
   const BUILDINGS_FROM = 14;
   const SHARES = [
@@ -182,6 +182,9 @@ Gridcircle.begin = function (map) {
       element("dl", { class: "gc-figures" }, ...parts.map(figure)),
       element("p", { class: "gc-note" },
         word(homes ? "by_households" : "by_buildings"),
+        totals.households_estimated
+          ? element("span", { class: "gc-estimated" }, `${word("estimated_households", { share: percent(totals.estimated_share) })} `)
+          : "",
         word("zones_and_stations", { zones: number(totals.gap_zones), stations: number(totals.stations) }),
         Gridcircle.speedText(parameters)),
     );
@@ -226,11 +229,17 @@ Gridcircle.begin = function (map) {
     }
   }
 
+  /** Households of an area, marked where a part of them is an estimate. */
+  const estimated = (row) =>
+    row.households_estimated
+      ? element("abbr", { title: word("estimated_of", { n: number(row.households_estimated) }) }, `≈ ${number(row.households)}`)
+      : number(row.households);
+
   const COLUMNS = [
     ["name", (r) => r.name || r.code || word("no_area"), false],
     ["share", (r) => percent(r.covered_share), true],
     ["gap_households", (r) => number(r.gap_households), true],
-    ["households", (r) => number(r.households), true],
+    ["households", (r) => estimated(r), true],
   ];
   const value = (row, key) => (key === "share" ? row.covered_share ?? -1 : key === "name" ? row.name || "" : row[key]);
 
@@ -315,7 +324,9 @@ Gridcircle.begin = function (map) {
     pins.clearLayers();
     for (const feature of stations) {
       const { kind, status } = feature.properties;
-      if (kinds.has(kind) && status === "open") pins.addLayer(Gridcircle.stationMarker(feature, { small: true }));
+      if (kinds.has(kind) && status === "open") {
+        pins.addLayer(Gridcircle.stationMarker(feature, { small: true, many: stations.length > Gridcircle.MANY }));
+      }
     }
   }
   Gridcircle.guarded(async () => {

