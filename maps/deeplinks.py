@@ -153,15 +153,9 @@ def deep_links(
     """
     points = np.asarray(lonlat, dtype=np.float64).reshape(-1, 2)
     shifted = {datum: from_wgs84(points, datum) for datum in {app.datum for app in APPS}}
-    return [
-        [
-            DeepLink(
-                app.name,
-                app.label_zh,
-                app.label_en,
-                app.address(*(f"{v:.6f}" for v in shifted[app.datum][at]), name, mode),
-            )
-            for app in APPS
-        ]
-        for at, name in enumerate(names)
-    ]
+
+    def link(app: MapApp, at: int, name: str) -> DeepLink:
+        lon, lat = (f"{degrees:.6f}" for degrees in shifted[app.datum][at])
+        return DeepLink(app.name, app.label_zh, app.label_en, app.address(lon, lat, name, mode))
+
+    return [[link(app, at, name) for app in APPS] for at, name in enumerate(names)]
