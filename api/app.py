@@ -18,6 +18,7 @@ from starlette_cramjam.middleware import CompressionMiddleware
 import maps
 from api import problems
 from api.ogc import MOUNTED_AT
+from api.published import ServeReady
 from api.responses import MVT
 from api.routers import (
     catchments,
@@ -27,6 +28,8 @@ from api.routers import (
     history,
     layers,
     pages,
+    publications,
+    riders,
     search,
     stations,
     tiles,
@@ -93,6 +96,8 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         tiles,
         health,
         pages,
+        publications,
+        riders,
         problem_kinds,
     ):
         app.include_router(part.router)
@@ -113,9 +118,10 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         minimum_size=1000,
         # Answers may be large, and packing them would hold up the event loop for nothing: the
         # service speaks to its own machine. A proxy in front may pack them.
-        exclude_path={r"/tiles/.*", r"/api/.*", r"/ogc/.*"},
+        exclude_path={r"/tiles/.*", r"/api/.*", r"/ogc/.*", r"/s/.*"},
         exclude_mediatype={MVT, "font/woff2", "image/png"},
     )
+    app.add_middleware(ServeReady, shelf=service.published)
     app.add_middleware(HeadAsGet)
     app.add_middleware(Guard, hosts={*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts})
     return app

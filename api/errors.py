@@ -25,3 +25,18 @@ class BodyTooLargeError(GridcircleError):
 
 class NotReadyError(GridcircleError):
     """The service is still starting, or what was asked for is not loaded yet."""
+
+
+class TooManyRequestsError(GridcircleError):
+    """Somebody asks more often than anybody needs to.
+
+    Parameters
+    ----------
+    message : str
+    wait_s : int
+        After how many seconds to try again.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", wait_s: int = 60) -> None:
+        super().__init__(message, remedy=remedy)
+        self.wait_s = wait_s

@@ -78,6 +78,7 @@ KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
         ),
         http.BodyTooLargeError: ProblemKind("body-too-large", 413, "The body is too large"),
         http.NotReadyError: ProblemKind("not-ready", 503, "Not ready yet"),
+        http.TooManyRequestsError: ProblemKind("too-many-requests", 429, "Too many requests"),
         OperationalError: _UNREACHABLE,
         PoolTimeoutError: _UNREACHABLE,
         geo.GridcircleError: ProblemKind("failed", 500, "The request could not be done"),
@@ -166,6 +167,8 @@ def error_response(error: Exception, instance: str) -> Response:
             headers["ETag"] = row_etag(properties["version"])
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "2"
+    if isinstance(error, http.TooManyRequestsError):
+        headers["Retry-After"] = str(error.wait_s)
     faults = error.faults if isinstance(error, data.InvalidRowError) else ()
     if isinstance(error, OperationalError | PoolTimeoutError):
         log.error("The database refused a statement: %s", error)

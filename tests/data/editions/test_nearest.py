@@ -1,8 +1,9 @@
-"""Riding and walking times to stations: on the network, one-way streets obeyed from here to there."""
+"""Riding and walking times to stations: on the network, one-way streets obeyed."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 import networkx as nx
 import numpy as np
@@ -43,7 +44,7 @@ def graph(wheels: bool) -> nx.DiGraph:
     places = [tuple(p) for p in made.lonlat]
     for way in range(len(made.flags)):
         nodes = made.nodes[made.offsets[way] : made.offsets[way + 1]]
-        for a, b in zip(nodes, nodes[1:], strict=False):
+        for a, b in itertools.pairwise(nodes):
             found.add_edge(places[a], places[b])
             if not wheels or made.flags[way] & EdgeFlag.RIDE_BACKWARD:
                 found.add_edge(places[b], places[a])
