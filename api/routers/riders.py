@@ -18,9 +18,11 @@ from starlette.responses import HTMLResponse, Response
 
 from api.errors import BadHeaderError
 from api.published import Ready, ReadyResponse, make_ready
-from api.responses import JsonResponse
+from api.responses import JsonResponse, dump
 from api.security import page_policy
 from api.service import Service, ServiceDependency
+from data.catchments import Origin, draw_catchments
+from data.editions.base_map import pack_base_map
 from data.editions.nearest import RIDE_MAX_S, WALK_MAX_S, as_json
 from data.editions.publishing import SLUG, Edition, public_maps, read_edition, read_publication
 from data.editions.reports import add_report
@@ -29,6 +31,9 @@ from data.opening import TIME_ZONE
 from geo.errors import SnapError
 from maps.messages import LANGUAGES
 from maps.open_data import DATA_FORMS
+from maps.print.poster import poster
+from maps.print.sheet import as_png, icon_png, qr_png, qr_svg
+from maps.print.sign import door_sign
 from maps.public_page import Form, public_page, thanks_page
 
 router = APIRouter(include_in_schema=False)
@@ -36,6 +41,10 @@ router = APIRouter(include_in_schema=False)
 CURRENT = "public, max-age=60, stale-while-revalidate=86400, stale-if-error=604800"
 """A phone asks again after a minute, and shows what it has where nobody answers."""
 OLD = "public, max-age=86400"
+SIGN_MINUTES = 10
+"""Of the circle on a door sign: the service circle of a red station."""
+_PAPER = re.compile(r"poster-(a[34])\.pdf")
+_ICON_SIZE = re.compile(r"icon-(192|512)\.png")
 _NUMBER = re.compile(r"[1-9]\d{0,5}")
 
 
@@ -252,11 +261,63 @@ def _make(
                 "Cross-Origin-Resource-Policy": "cross-origin",
             },
         )
+    if (paper := _PAPER.fullmatch(name)) is not None or name == "map.png":
+        size = paper[1] if paper else "phone"
+        pdf = poster(edition, size, language, address=base_url)
+        if paper:
+            return _file(pdf, "application/pdf", cache)
+        return _file(as_png(pdf, width_px=1080), "image/png", cache)
+    if name in {"qr.svg", "qr.png"}:
+        body = qr_svg(base_url) if name == "qr.svg" else qr_png(base_url)
+        return _file(body, "image/svg+xml" if name == "qr.svg" else "image/png", cache)
+    if (icon := _ICON_SIZE.fullmatch(name)) is not None:
+        return _file(icon_png(int(icon[1])), "image/png", OLD)
     if name == "manifest.webmanifest":
         return _manifest(edition, f"/s/{slug}", language)
     if name == "icon.svg":
         return make_ready(ICON.encode(), media_type="image/svg+xml", headers={"Cache-Control": OLD})
     raise _unknown(name)
+
+
+def _file(body: bytes, media_type: str, cache: str) -> Ready:
+    return make_ready(
+        body,
+        media_type=media_type,
+        headers={"Cache-Control": cache, "Cross-Origin-Resource-Policy": "cross-origin"},
+    )
+
+
+@router.get("/s/{slug}/stations/{station_id}/sign.pdf")
+def sign(request: Request, service: ServiceDependency, slug: str, station_id: int) -> Any:
+    """Give the door sign of one station, its circle as the streets are now."""
+    language = request.query_params.get("lang", "zh")
+    language = language if language in LANGUAGES else "zh"
+    edition = _current(service, slug, None)
+    row = next((s for s in edition.content["stations"] if s["id"] == station_id), None)
+    if row is None:
+        raise NotFoundError(
+            f"This map has no station {station_id}.", remedy="Open the map and choose one."
+        )
+    city, travel = service.circles.city(), service.circles.travel("norm")
+    address = f"{public_base(request, service)}/s/{slug}"
+    key = ("sign", edition.digest, station_id, language, city.ground, address)
+
+    def make() -> Ready:
+        with service.database.connect() as connection:
+            base_map = pack_base_map(connection, np.array([[row["lon"], row["lat"]]]))
+        try:
+            origin = Origin(row["lon"], row["lat"])
+            (drawn,) = draw_catchments(city, origin, travel, minutes=(SIGN_MINUTES,))
+            circle = json.loads(bytes(dump(drawn["geometry"])))
+        except SnapError:
+            circle = None
+        pdf = door_sign(
+            edition, station_id, language, address=f"{address}#s{station_id}",
+            base_map=base_map, circle=circle, minutes=SIGN_MINUTES,
+        )  # fmt: skip
+        return _file(pdf, "application/pdf", CURRENT)
+
+    return ReadyResponse(service.made_public.get(key, make))
 
 
 ICON = (

@@ -17,11 +17,15 @@ from geo.crs import project, projected_crs, unproject
 
 MARGIN_M = 700.0
 """How far the map reaches beyond the outermost stations."""
+WIDE, TALL = 1.8, 1.3
+"""Width in heights and height in widths that the map has at least."""
 NEAR_M = 500.0
 """Within this distance of a station every street is drawn; beyond it only main ones."""
 BUDGET_BYTES = 90_000
 """Most bytes of lines and areas; the least important go first."""
 
+SETTLEMENTS = ("city", "town", "district", "borough", "suburb", "street", "village")
+"""Labels that are read from far away; parks and schools from near."""
 MAIN = ("motorway", "trunk", "primary", "secondary", "tertiary")
 _MAIN_LINKS = tuple(f"{kind}_link" for kind in MAIN)
 _TOLERANCE_M = {"water": 8.0, "green": 10.0, "rail": 8.0, "main": 5.0, "minor": 4.0}
@@ -48,8 +52,11 @@ def pack_base_map(connection: Connection, lonlat: NDArray[np.float64]) -> dict[s
         return {"bounds": None, "names": [], **{name: [] for name in _TOLERANCE_M}}
     crs = projected_crs([*lonlat.min(axis=0), *lonlat.max(axis=0)]).to_string()
     xy = project(lonlat, crs)
-    west, south = xy.min(axis=0) - MARGIN_M
-    east, north = xy.max(axis=0) + MARGIN_M
+    middle = (xy.min(axis=0) + xy.max(axis=0)) / 2
+    half = (xy.max(axis=0) - xy.min(axis=0)) / 2 + MARGIN_M
+    # A phone held upright and a poster's frame show more on one side than the stations need.
+    half = np.maximum(half, [half[1] * WIDE, half[0] * TALL])
+    (west, south), (east, north) = middle - half, middle + half
     corners = unproject(np.array([[west, south], [west, north], [east, south], [east, north]]), crs)
     bounds = [*corners.min(axis=0).tolist(), *corners.max(axis=0).tolist()]
     near = shapely.union_all(shapely.buffer(shapely.points(xy), NEAR_M))
@@ -70,7 +77,7 @@ def pack_base_map(connection: Connection, lonlat: NDArray[np.float64]) -> dict[s
         group = _group(row.layer, row.kind)
         if group == "label":
             if row.name and frame.contains(shape):
-                places.append([shape, row.name, 0])
+                places.append([shape, row.name, 0 if row.kind in SETTLEMENTS else 2])
             continue
         if group == "minor":
             shape = shapely.intersection(shape, near)  # noqa: PLW2901
@@ -154,8 +161,10 @@ def _names(
             )
         )
     streets.sort(key=lambda entry: entry[:3])
-    chosen = [(shape, name, 0) for shape, name, _ in places[:60]]
-    chosen += [(point, name, 2 if minor else 1) for minor, _, name, point in streets[:120]]
+    chosen = [(shape, name, rank) for shape, name, rank in places if rank == 0][:40]
+    chosen += [(point, name, 1) for minor, _, name, point in streets[:140] if not minor]
+    chosen += [(shape, name, rank) for shape, name, rank in places if rank == 2][:60]
+    chosen += [(point, name, 2) for minor, _, name, point in streets[:140] if minor]
     if not chosen:
         return []
     points = shapely.get_coordinates(shapely.centroid([shape for shape, _, _ in chosen]))
