@@ -29,6 +29,7 @@ from api.routers import (
     layers,
     pages,
     publications,
+    publish,
     riders,
     search,
     stations,
@@ -97,6 +98,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         health,
         pages,
         publications,
+        publish,
         riders,
         problem_kinds,
     ):

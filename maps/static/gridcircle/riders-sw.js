@@ -38,7 +38,7 @@ self.addEventListener("fetch", (event) => {
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
   if (url.pathname.startsWith("/static/")) event.respondWith(fromCopy(request));
-  else if (url.pathname.startsWith("/s/")) event.respondWith(fromService(request));
+  else if (request.mode === "navigate") event.respondWith(fromService(request));
 });
 
 async function fromCopy(request) {
@@ -53,12 +53,11 @@ async function fromCopy(request) {
 async function fromService(request) {
   const cache = await caches.open(KEPT);
   try {
-    const answer = await fetch(request, { signal: AbortSignal.timeout(WAIT_MS) });
-    if (answer.ok && (request.mode === "navigate" || /manifest|icon/.test(request.url))) {
-      await cache.put(request, answer.clone());
-    } else if (answer.status === 404 || answer.status === 410) {
-      await cache.delete(request); // taken down: do not send riders there any more
-    }
+    // A network that hangs is no better than none.
+    const late = new Promise((_, fail) => setTimeout(() => fail(new Error("late")), WAIT_MS));
+    const answer = await Promise.race([fetch(request), late]);
+    if (answer.ok) await cache.put(request, answer.clone());
+    else if (answer.status === 404) await cache.delete(request); // taken down: send nobody there
     return answer;
   } catch (error) {
     const kept = (await cache.match(request)) || (await cache.match(request, { ignoreSearch: true }));

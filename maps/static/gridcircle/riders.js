@@ -345,7 +345,10 @@
     add(L.polyline(minor, plain), street("minor", false, 0));
     add(L.polyline(main, plain), street("main", true, 0));
     add(L.polyline(lines("rail"), plain), () => ({ color: colour("rail"), weight: 1.6, dashArray: "7 4" }));
-    const restyle = () => layers.forEach(([layer, style]) => layer.setStyle(style()));
+    const restyle = () => {
+      layers.forEach(([layer, style]) => layer.setStyle(style()));
+      byId("rs-map").classList.toggle("rs-far", data.stations.length > 12 && map.getZoom() < 14.5);
+    };
     restyle();
     map.on("zoomend", restyle);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", restyle);
@@ -386,6 +389,7 @@
     if (!map) return;
     const [lon, lat] = data.stations[at].at;
     choose(at, false, true);
+    if (metresTo(at) > 30000) return all(); // somebody in another town: show the stations
     map.fitBounds([[lat, lon], [me[1], me[0]]], { padding: [52, 52], maxZoom: 16 });
   }
 
