@@ -54,7 +54,10 @@ def service_worker() -> Response:
     from maps.assets import STATIC
 
     body = (STATIC / "gridcircle" / "riders-sw.js").read_bytes()
-    return Response(body, media_type="text/javascript", headers={"Cache-Control": "no-cache"})
+    # A worker fetches under the policy of its own script.
+    policy = "default-src 'none'; connect-src 'self'; script-src 'self'"
+    headers = {"Cache-Control": "no-cache", "Content-Security-Policy": policy}
+    return Response(body, media_type="text/javascript", headers=headers)
 
 
 @router.get("/.well-known/gridcircle-stations")
