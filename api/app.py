@@ -123,9 +123,10 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         exclude_path={r"/tiles/.*", r"/api/.*", r"/ogc/.*", r"/s/.*"},
         exclude_mediatype={MVT, "font/woff2", "image/png"},
     )
-    app.add_middleware(ServeReady, shelf=service.published)
     app.add_middleware(HeadAsGet)
-    app.add_middleware(Guard, hosts={*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts})
+    hosts = {*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts}
+    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(ServeReady, shelf=service.published, hosts=hosts)
     return app
 
 

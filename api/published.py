@@ -12,11 +12,14 @@ import hashlib
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import cramjam
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
+
+from api.security import CONTENT_POLICY, HEADERS, host_name
 
 FRESH_S = 2.0
 """How long an answer is sent without asking the database again."""
@@ -64,10 +67,13 @@ def make_ready(body: bytes, *, media_type: str, headers: dict[str, str]) -> Read
         bodies["gzip"] = gzip.compress(body, 7, mtime=0)
     digest = hashlib.sha256(body).hexdigest()[:24]
     etags = {name: f'"{digest}-{name[0]}"'.encode() for name in bodies}
-    all_headers = {"content-type": media_type, **headers}
+    given = {name.lower(): value for name, value in headers.items()}
+    guards = {name.lower(): value for name, value in HEADERS.items()}
+    policy = {"content-security-policy": CONTENT_POLICY}
+    all_headers = {"content-type": media_type, **guards, **policy, **given}
     if len(bodies) > 1:
         all_headers["vary"] = "Accept-Encoding"
-    return Ready(bodies, etags, [(k.lower().encode(), v.encode()) for k, v in all_headers.items()])
+    return Ready(bodies, etags, [(k.encode(), v.encode()) for k, v in all_headers.items()])
 
 
 class Shelf:
@@ -99,11 +105,29 @@ class Shelf:
                 self._bytes -= dropped.size
 
     def get(self, path: str, query: bytes) -> Ready | None:
-        """Find a fresh answer."""
+        """Find a fresh answer.
+
+        Of those who find one that is not fresh, the first gets nothing and looks again; the
+        others get it still, so that a crowd does not look all at once.
+        """
         found = self._kept.get((path, query))
-        if found is None or found[0] < time.monotonic():
+        if found is None:
             return None
-        return found[1]
+        fresh_until, ready = found
+        now = time.monotonic()
+        if fresh_until < now:
+            with self._lock:
+                if (path, query) in self._kept:
+                    self._kept[path, query] = (now + FRESH_S, ready)
+            return None
+        return ready
+
+    def drop(self, path: str, query: bytes) -> None:
+        """Forget one answer: it is not public any more."""
+        with self._lock:
+            found = self._kept.pop((path, query), None)
+            if found is not None:
+                self._bytes -= found[1].size
 
     def clear(self) -> None:
         """Forget everything: something was published or taken down."""
@@ -114,17 +138,39 @@ class Shelf:
 
 
 class ServeReady:
-    """ASGI middleware: sends what is on the shelf, passes on what is not."""
+    """ASGI middleware: sends what is on the shelf, passes on what is not.
 
-    def __init__(self, app: ASGIApp, shelf: Shelf) -> None:
+    It stands before the guard, for speed, and so asks for the host itself; the guard's headers are
+    in the answers already.
+
+    Parameters
+    ----------
+    app : ASGIApp
+    shelf : Shelf
+    hosts : iterable of str
+        Names and addresses that the Host header may hold, as for `api.security.Guard`.
+    """
+
+    def __init__(self, app: ASGIApp, *, shelf: Shelf, hosts: Iterable[str]) -> None:
         self.app = app
         self.shelf = shelf
+        self.hosts = frozenset(host.strip("[]").lower() for host in hosts)
+        self._known_hosts: dict[bytes, bool] = {}
+
+    def _answers_for(self, scope: Scope) -> bool:
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+        known = self._known_hosts.get(host)
+        if known is None:
+            known = host_name(host.decode("latin-1")) in self.hosts
+            if len(self._known_hosts) < 256:
+                self._known_hosts[host] = known
+        return known
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET from the shelf."""
         if scope["type"] == "http" and scope["method"] == "GET":
             ready = self.shelf.get(scope["path"], scope["query_string"])
-            if ready is not None:
+            if ready is not None and self._answers_for(scope):
                 await send_ready(ready, scope, send)
                 return
         await self.app(scope, receive, send)

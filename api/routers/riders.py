@@ -206,8 +206,13 @@ def _ready(
     if language not in LANGUAGES:
         language = "zh"
     state = service.published.state
+    path, query = request.url.path, request.scope["query_string"]
     with service.database.connect() as connection:
-        edition = _cached_edition(service, connection, slug, number)
+        try:
+            edition = _cached_edition(service, connection, slug, number)
+        except NotFoundError:
+            service.published.drop(path, query)
+            raise
         newest = (
             edition.number if number is None else read_publication(connection, slug).current_number
         )
@@ -219,7 +224,7 @@ def _ready(
     )
     # Only addresses that pages link: anything else could fill the shelf.
     if request.url.query in {"", "lang=zh", "lang=en"}:
-        service.published.put(request.url.path, request.scope["query_string"], ready, state=state)
+        service.published.put(path, query, ready, state=state)
     return ReadyResponse(ready)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
+import hashlib
 import re
 import tempfile
 import threading
@@ -19,7 +19,6 @@ from maps.assets import STATIC
 _FOLDER = STATIC / "vendor" / "noto-sans-sc"
 _LATIN = "".join(map(chr, range(0x20, 0x7F)))
 _turn = threading.Lock()  # reportlab's registry is one for the process
-_numbers = itertools.count()
 
 
 @lru_cache(maxsize=1)
@@ -69,11 +68,16 @@ def font_for(letters: frozenset[str]) -> str:
             path = Path(folder) / f"{number}.ttf"
             font.save(path)
             parts.append(str(path))
+        whole = merge.Merger().merge(parts)
+        # reportlab tells fonts apart by their PostScript names, and would take a second font of
+        # the same name for the first. The same letters give the same name, and the same file.
+        digest = hashlib.sha256("".join(sorted(letters)).encode()).hexdigest()[:10]
+        name = f"NotoSansSC-{digest}"
+        for record in list(whole["name"].names):
+            if record.nameID == 6:
+                record.string = name
+        path = Path(folder) / "whole.ttf"
+        whole.save(path)
         with _turn:
-            # A file of its own name: reportlab remembers fonts by the name of their file, and
-            # takes every one from memory for the first.
-            name = f"NotoSansSC-{next(_numbers)}"
-            whole = Path(folder) / f"{name}.ttf"
-            merge.Merger().merge(parts).save(whole)
-            pdfmetrics.registerFont(EmbeddedFont(name, str(whole)))
+            pdfmetrics.registerFont(EmbeddedFont(name, str(path)))
     return name

@@ -13,6 +13,7 @@ import numpy as np
 import pypdfium2
 import segno
 from numpy.typing import NDArray
+from PIL import Image
 from reportlab.lib.colors import HexColor
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
@@ -552,6 +553,8 @@ def as_png(pdf: bytes, *, width_px: int, page: int = 0) -> bytes:
         try:
             sheet = document[page]
             image = sheet.render(scale=width_px / sheet.get_width()).to_pil()
+            # A page that is a hair wider than whole points is rounded up.
+            image = image.crop((0, 0, width_px, image.height))
         finally:
             document.close()
     out = io.BytesIO()
@@ -581,4 +584,7 @@ def icon_png(side_px: int) -> bytes:
     sheet = Sheet(64, 64, words=[""], title="Gridcircle")
     sheet.box(0, 0, 64, 64, fill=NAVY)
     sheet.pin(32, 54, 42, GOLD, "")
-    return as_png(sheet.finish(), width_px=side_px)
+    drawn = Image.open(io.BytesIO(as_png(sheet.finish(), width_px=side_px)))
+    out = io.BytesIO()
+    drawn.crop((0, 0, side_px, side_px)).save(out, "PNG", optimize=True)
+    return out.getvalue()
