@@ -43,7 +43,9 @@ def desk_words(language: str) -> dict[str, str]:
     )
 
 
-def publish_page(context: PageContext, areas: list[dict[str, Any]]) -> str:
+def publish_page(
+    context: PageContext, areas: list[dict[str, Any]], compounds: list[dict[str, Any]]
+) -> str:
     """Write the publisher's desk.
 
     Parameters
@@ -51,6 +53,8 @@ def publish_page(context: PageContext, areas: list[dict[str, Any]]) -> str:
     context : PageContext
     areas : list of dict
         ``code``, ``name`` and ``level`` of each area that a map may be of.
+    compounds : list of dict
+        ``id`` and ``name`` of each compound that has a name.
     """
     words = desk_words(context.language)
     other = next(language for language in LANGUAGES if language != context.language)
@@ -66,6 +70,7 @@ def publish_page(context: PageContext, areas: list[dict[str, Any]]) -> str:
             title=html.unescape(words["title"]),
             kinds=STATION_KINDS,
             areas=areas,
+            compounds=compounds,
             asset=asset,
             data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
         )

@@ -234,5 +234,15 @@
   });
   byId("pb-only").addEventListener("change", showChecks);
   byId("pb-unready").addEventListener("change", showChecks);
+  const compound = byId("pb-compound");
+  function linkCompound() {
+    document.querySelectorAll("[data-file]").forEach((link) => {
+      link.href = `/publish/compounds/${compound.value}/${link.dataset.file}?lang=${data.language}`;
+    });
+  }
+  if (compound) {
+    compound.addEventListener("change", linkCompound);
+    linkCompound();
+  }
   doing(load).then(() => (document.documentElement.dataset.ready = "yes"));
 })();
