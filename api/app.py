@@ -19,6 +19,7 @@ import maps
 from api import problems, rights
 from api.errors import FormRefusedError
 from api.ogc import MOUNTED_AT
+from api.published import ServeReady
 from api.responses import MVT, JsonResponse
 from api.rights import Gate, enforce, right
 from api.routers import (
@@ -30,6 +31,9 @@ from api.routers import (
     history,
     layers,
     pages,
+    publications,
+    publish,
+    riders,
     search,
     stations,
     tiles,
@@ -101,6 +105,9 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         tiles,
         health,
         pages,
+        publications,
+        publish,
+        riders,
         problem_kinds,
     ):
         app.include_router(part.router)
@@ -128,13 +135,15 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         minimum_size=1000,
         # Answers may be large, and packing them would hold up the event loop for nothing: the
         # service speaks to its own machine. A proxy in front may pack them.
-        exclude_path={r"/tiles/.*", r"/api/.*", r"/ogc/.*"},
+        exclude_path={r"/tiles/.*", r"/api/.*", r"/ogc/.*", r"/s/.*"},
         exclude_mediatype={MVT, "font/woff2", "image/png"},
     )
     app.add_middleware(HeadAsGet)
     if settings.accounts == "on":
         app.add_middleware(rights.KeepPrivate)
-    app.add_middleware(Guard, hosts={*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts})
+    hosts = {*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts}
+    app.add_middleware(Guard, hosts=hosts)
+    app.add_middleware(ServeReady, shelf=service.published, hosts=hosts)
     return app
 
 

@@ -37,3 +37,18 @@ class PasswordDueError(GridcircleError):
 
 class FormRefusedError(GridcircleError):
     """A form was not made for this session: it is too old, or of another page."""
+
+
+class TooManyRequestsError(GridcircleError):
+    """Somebody asks more often than anybody needs to.
+
+    Parameters
+    ----------
+    message : str
+    wait_s : int
+        After how many seconds to try again.
+    """
+
+    def __init__(self, message: str, *, remedy: str = "", wait_s: int = 60) -> None:
+        super().__init__(message, remedy=remedy)
+        self.wait_s = wait_s

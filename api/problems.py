@@ -86,6 +86,7 @@ KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
         data.TooManyAttemptsError: ProblemKind("too-many-attempts", 429, "Too many log-ins failed"),
         data.RightMissingError: ProblemKind("right-missing", 403, "The account may not do this"),
         http.NotReadyError: ProblemKind("not-ready", 503, "Not ready yet"),
+        http.TooManyRequestsError: ProblemKind("too-many-requests", 429, "Too many requests"),
         OperationalError: _UNREACHABLE,
         PoolTimeoutError: _UNREACHABLE,
         geo.GridcircleError: ProblemKind("failed", 500, "The request could not be done"),
@@ -174,7 +175,7 @@ def error_response(error: Exception, instance: str) -> Response:
             headers["ETag"] = row_etag(properties["version"])
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "2"
-    if isinstance(error, data.TooManyAttemptsError):
+    if isinstance(error, data.TooManyAttemptsError | http.TooManyRequestsError):
         headers["Retry-After"] = str(error.wait_s)
     faults = error.faults if isinstance(error, data.InvalidRowError) else ()
     if isinstance(error, OperationalError | PoolTimeoutError):

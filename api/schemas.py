@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Annotated, Any, Literal
 
 from fastapi import Path, Query
@@ -155,6 +156,11 @@ class StationBody(_StationBody):
     facilities: list[Facility] = []
     status: StationStatus = "open"
     published: bool = False
+    verified_on: dt.date | None = Field(
+        None,
+        description="When somebody was there last and found it as written.",
+        examples=["2026-11-20"],
+    )
     code: str | None = Field(None, description="Key in the source; null keeps or makes one.")
 
 
@@ -173,11 +179,12 @@ class StationChanges(_StationBody):
     facilities: list[Facility] | None = None
     status: StationStatus | None = None
     published: bool | None = None
+    verified_on: dt.date | None = None
     code: str | None = None
 
     @model_validator(mode="after")
     def _null_only_where_it_means_unknown(self) -> StationChanges:
-        for name in self.model_fields_set - {"opening_hours", "area_m2"}:
+        for name in self.model_fields_set - {"opening_hours", "area_m2", "verified_on"}:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} cannot be null")
         return self

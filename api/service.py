@@ -11,7 +11,9 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.errors import NotReadyError
+from api.limits import RateLimit
 from api.ogc import OgcService
+from api.published import Ready, Shelf
 from api.responses import dump
 from data.accounts.account import LOCAL
 from data.accounts.passwords import random_password
@@ -22,6 +24,8 @@ from data.circles import Circles, City, Travel
 from data.city import CityFacts, read_city
 from data.coverage_runs import CoverageRun
 from data.database import Database, open_database
+from data.editions.nearest import StationTimes
+from data.editions.publishing import Edition
 from data.layers import Feature
 from data.memo import Memo
 from data.settings import Settings
@@ -69,6 +73,14 @@ class Service:
         self.drawn_points: Memo[Drawn] = Memo(KEPT_BYTES // 4, weigh=_drawn_bytes)
         self.runs: Memo[CoverageRun] = Memo(RUNS_KEPT)
         self.walks = Walks()
+        # Public station maps: editions and answers made from them.
+        self.published = Shelf()
+        self.made_public: Memo[Ready] = Memo(KEPT_BYTES, weigh=lambda ready: ready.size)
+        self.editions: Memo[Edition] = Memo(64)
+        self.station_times = StationTimes()
+        self.nearest_limit = RateLimit(60, 60.0)
+        self.report_limit = RateLimit(5, 600.0)
+        self.reports_limit = RateLimit(120, 600.0)
         self._facts: Memo[CityFacts] = Memo(1)
         self.ogc = OgcService(lambda: self.database.url, self._data_version)
         self._given = database

@@ -174,6 +174,7 @@ LAYERS: Mapping[str, Layer] = MappingProxyType(
                     "facilities",
                     "status",
                     "published",
+                    "verified_on",
                     "community_id",
                     _COMMUNITY,
                     "outside_areas",

@@ -18,6 +18,7 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    Date,
     DateTime,
     Float,
     ForeignKey,
@@ -319,6 +320,8 @@ class Station(Kept, Base):
     )
     outside_areas: Mapped[bool] = mapped_column(Boolean, server_default="false")
     geom: Mapped[Any] = mapped_column(Geometry("POINT", srid=4326))
+    verified_on: Mapped[dt.date | None] = mapped_column(Date)
+    """When somebody was there last and found it as it is written here."""
 
 
 class PatrolPoint(Kept, Base):
@@ -618,3 +621,5 @@ EDITED_TABLES = (
     "premises",
 )
 """Tables with ``version`` and ``history``."""
+
+from data.editions import models as _editions  # noqa: E402, F401 — tables of rooms of their own

@@ -107,6 +107,8 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=1, le=65535)
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(default=(), validate_default=True)
     """Names beside this machine's own that requests may ask by: of a proxy in front."""
+    public_url: str = ""
+    """Address the public opens the service by, for QR codes and feeds; empty: as asked."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     language: Literal["zh", "en"] = "zh"
     """Language of pages when the request names none."""

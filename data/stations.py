@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import math
 import re
 from collections.abc import Mapping
@@ -32,6 +33,7 @@ _COLUMNS = (
     "facilities",
     "status",
     "published",
+    "verified_on",
 )
 _PLACE = "ST_SetSRID(ST_MakePoint(:lon, :lat), 4326)"
 _COMMUNITY = (
@@ -60,6 +62,8 @@ class StationDraft:
         Of `data.models.FACILITIES`.
     published : bool
         Whether the public may see it.
+    verified_on : date or None
+        When somebody was there last and found it as written; not in the future.
     code : str or None
         Key in the source; None gives a new station ``local:<id>``.
     """
@@ -74,6 +78,7 @@ class StationDraft:
     facilities: tuple[str, ...] = ()
     status: str = "open"
     published: bool = False
+    verified_on: dt.date | None = None
     code: str | None = None
 
 
@@ -93,6 +98,15 @@ def check_station(draft: StationDraft) -> tuple[Fault, ...]:
     if draft.area_m2 is not None and not (0 < draft.area_m2 <= 1e6):
         faults.append(
             Fault("area_m2", draft.area_m2, "is not a floor area", "Give square metres above 0.")
+        )
+    if draft.verified_on is not None and draft.verified_on > _tomorrow():
+        faults.append(
+            Fault(
+                "verified_on",
+                draft.verified_on.isoformat(),
+                "lies in the future",
+                "Give the day somebody was there.",
+            )
         )
     for facility in draft.facilities:
         faults += _check_choice("facilities", facility, FACILITIES)
@@ -190,6 +204,9 @@ def draft_of(feature: Feature) -> StationDraft:
     properties = feature["properties"]
     lon, lat = feature["geometry"]["coordinates"]
     values = {name: properties[name] for name in FIELDS if name in properties}
+    verified = values.get("verified_on")
+    if isinstance(verified, str):
+        values["verified_on"] = dt.date.fromisoformat(verified)
     return StationDraft(
         **values | {"facilities": tuple(values["facilities"]), "lon": lon, "lat": lat}
     )
@@ -261,6 +278,11 @@ def _refuse_faults(draft: StationDraft) -> None:
             remedy=first.remedy,
             faults=faults,
         )
+
+
+def _tomorrow() -> dt.date:
+    """The latest date it is anywhere on earth."""
+    return (dt.datetime.now(dt.UTC) + dt.timedelta(hours=14)).date()
 
 
 def _check_choice(field: str, value: str, allowed: tuple[str, ...]) -> list[Fault]:

@@ -274,3 +274,28 @@ def test_a_datum_that_does_not_exist_is_named_and_the_known_ones_listed() -> Non
     with pytest.raises(CoordinateError, match="bj54") as error:
         to_wgs84(np.zeros((1, 2)), "bj54")
     assert "gcj02" in error.value.remedy
+
+
+@pytest.mark.parametrize("datum", ["gcj02", "bd09"])
+def test_everywhere_else_on_earth_positions_stay_to_the_last_bit(datum: str) -> None:
+    lon, lat = np.meshgrid(np.arange(-180, 180.01, 0.61), np.arange(-90, 90.01, 0.47))
+    earth = np.column_stack([lon.ravel(), lat.ravel()])
+    outside = earth[~shifted(earth)]
+    assert len(outside) > 220_000
+    assert (from_wgs84(outside, datum) == outside).all()
+    back = to_wgs84(outside, datum)
+    # Said by a Chinese map, a strip along the border as wide as the shift lies inside.
+    moved = (back != outside).any(axis=1)
+    assert moved.mean() < 2e-4
+    assert shifted(back[moved]).all()
+
+
+@given(st.lists(st.tuples(st.floats(73.5, 134.9), st.floats(18.0, 53.7)), max_size=200))
+def test_any_points_of_china_come_back_within_a_tenth_of_a_metre(
+    places: list[tuple[float, float]],
+) -> None:
+    points = np.array(places, dtype=float).reshape(-1, 2)
+    inside = points[shifted(points)]
+    for datum in DATUMS:
+        back = to_wgs84(from_wgs84(inside, datum), datum)
+        assert (apart_m(back, inside) < 0.1).all()

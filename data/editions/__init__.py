@@ -1,0 +1,1 @@
+"""Publications: station maps that leave the service, edition by edition."""

@@ -1,0 +1,88 @@
+"""The publisher's desk: publications, check lists, preview, publishing, QR codes, reports."""
+
+from __future__ import annotations
+
+import html
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+
+from data.models import STATION_KINDS
+from maps.assets import asset
+from maps.messages import LANGUAGES, messages
+from maps.page import PageContext
+from maps.public_page import public_words
+
+_FOLDER = Path(__file__).parent
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def desk_words(language: str) -> dict[str, str]:
+    """Words of the publisher's desk.
+
+    Raises
+    ------
+    KeyError
+        If the language is not one of `maps.messages.LANGUAGES`.
+    """
+    if language not in LANGUAGES:
+        raise KeyError(language)
+    own: dict[str, str] = json.loads(
+        (_FOLDER / "messages" / f"publish.{language}.json").read_text("utf-8")
+    )
+    public = public_words(language)
+    shared = messages(language)
+    return (
+        own
+        | {k: v for k, v in public.items() if k.startswith(("f_", "kind_", "reason_"))}
+        | {k: v for k, v in shared.items() if k.startswith("nav_")}
+        | {"brand": shared["brand"], "sample": shared["sample"]}
+    )
+
+
+def publish_page(
+    context: PageContext, areas: list[dict[str, Any]], compounds: list[dict[str, Any]]
+) -> str:
+    """Write the publisher's desk.
+
+    Parameters
+    ----------
+    context : PageContext
+    areas : list of dict
+        ``code``, ``name`` and ``level`` of each area that a map may be of.
+    compounds : list of dict
+        ``id`` and ``name`` of each compound that has a name.
+    """
+    words = desk_words(context.language)
+    other = next(language for language in LANGUAGES if language != context.language)
+    data = {"language": context.language, "words": words, "kinds": STATION_KINDS, "areas": areas}
+    return (
+        _environment()
+        .get_template("publish.html")
+        .render(
+            context=context,
+            words=words,
+            other=other,
+            language="zh-CN" if context.language == "zh" else "en",
+            title=html.unescape(words["title"]),
+            kinds=STATION_KINDS,
+            areas=areas,
+            compounds=compounds,
+            asset=asset,
+            data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
+        )
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )

@@ -1,0 +1,80 @@
+"""Navigation maps of compounds: every building's number, every gate, a code that leads to one."""
+
+from __future__ import annotations
+
+import io
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import numpy as np
+import pypdfium2
+import pytest
+import zxingcpp
+from PIL import Image
+from sqlalchemy import text
+from town import point
+
+from data.database import Database
+from data.editions.compound_map import _number
+from geo.datums import to_wgs84
+
+
+@pytest.fixture(scope="module")
+def compound(town: Database) -> int:
+    with town.transaction("test") as connection:
+        connection.execute(
+            text(
+                "INSERT INTO patrol_points (code, kind, name, geom, source) VALUES"
+                " ('P1', '电动车停车点', '南门外停车点', ST_GeomFromText(:near, 4326), 'town'),"
+                " ('P2', '水井', '水井', ST_GeomFromText(:near, 4326), 'town'),"
+                " ('P3', '充电桩', '远处充电桩', ST_GeomFromText(:far, 4326), 'town')"
+            ),
+            {"near": point(120, 0), "far": point(1200, 900)},
+        )
+        return connection.execute(text("SELECT id FROM compounds")).scalar_one()
+
+
+def test_the_sheet_names_buildings_gates_and_stops(client: httpx.Client, compound: int) -> None:
+    answer = client.get(f"/publish/compounds/{compound}/map.pdf")
+    assert answer.headers["content-type"] == "application/pdf"
+    document = pypdfium2.PdfDocument(answer.content)
+    assert len(document) == 1
+    words = document[0].get_textpage().get_text_range()
+    for said in ("杏花小区 导航图", "城西社区", "南门", "可通行", "南门外停车点", "0-0", "1-1"):
+        assert said in words, said
+    assert "水井" not in words
+    assert "远处充电桩" not in words
+    english = client.get(f"/publish/compounds/{compound}/map.pdf?lang=en").content
+    assert "open to all" in pypdfium2.PdfDocument(english)[0].get_textpage().get_text_range()
+
+
+def test_its_code_leads_to_the_gate(client: httpx.Client, compound: int) -> None:
+    png = client.get(f"/publish/compounds/{compound}/map.png").content
+    (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(png)))
+    query = parse_qs(urlsplit(code.text).query)
+    at = [float(part) for part in query["to"][0].split(",")[:2]]
+    gate = client.get("/api/v1/layers/gates").json()["features"][0]["geometry"]["coordinates"]
+    assert to_wgs84(np.array([at]), "gcj02")[0] == pytest.approx(gate, abs=2e-6)
+
+
+def test_the_same_as_geojson(client: httpx.Client, compound: int) -> None:
+    found = client.get(f"/publish/compounds/{compound}/map.geojson").json()
+    kinds = [f["properties"]["kind"] for f in found["features"]]
+    assert kinds.count("compound") == 1
+    assert kinds.count("gate") == 1
+    assert kinds.count("stop") == 1
+    assert kinds.count("building") == 5
+
+
+def test_a_compound_that_is_not_there_is_404(client: httpx.Client) -> None:
+    assert client.get("/publish/compounds/999/map.pdf").status_code == 404
+    assert client.get("/publish/compounds/1/map.exe").status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("words", "number"),
+    [("梧桐花园 3号楼", "3"), ("兴业路 26 号", "26"), ("12栋", "12"), ("3-2", "3-2"),
+     ("会所", "会所"), ("杏花小区会所", "会所"), ("A", "A"), ("", ""), ("5A号楼", "5A")],
+)  # fmt: skip
+def test_numbers_of_buildings(words: str, number: str) -> None:
+    assert _number(words, "杏花小区") == number
