@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from api.parameters import seen_version
 from api.responses import JsonResponse, row_etag
+from api.rights import CurrentAccount, right
 from api.routers.stations import IfMatch
-from api.service import LOCAL_ACTOR, ServiceDependency
+from api.service import ServiceDependency
 from data.editions.checklist import CheckedStation
 from data.editions.publishing import (
     Publication,
@@ -79,7 +80,7 @@ class PublishBody(BaseModel):
     ] = "refuse"
 
 
-@router.get("", summary="Publications")
+@router.get("", summary="Publications", openapi_extra=right("publisher"))
 def publications(service: ServiceDependency) -> Response:
     """List all publications, the one changed last first."""
     with service.database.connect() as connection:
@@ -87,18 +88,20 @@ def publications(service: ServiceDependency) -> Response:
     return JsonResponse({"publications": [one.as_json() for one in found]})
 
 
-@router.post("", summary="Set up a publication", status_code=201)
-def create(service: ServiceDependency, body: PublicationBody) -> Response:
+@router.post("", summary="Set up a publication", status_code=201, openapi_extra=right("publisher"))
+def create(service: ServiceDependency, account: CurrentAccount, body: PublicationBody) -> Response:
     """Set up a publication; nothing is public before an edition is published."""
     draft = PublicationDraft(
         **body.model_dump() | {"kinds": tuple(body.kinds), "left_out": tuple(body.left_out)}
     )
-    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
+    with service.database.transaction(actor=account.name) as connection:
         made = create_publication(connection, draft)
     return _one(made, status_code=201, headers={"Location": f"{router.prefix}/{made.slug}"})
 
 
-@router.get("/{slug}", summary="One publication with its editions")
+@router.get(
+    "/{slug}", summary="One publication with its editions", openapi_extra=right("publisher")
+)
 def one(service: ServiceDependency, slug: str) -> Response:
     """Read a publication; its entity tag is its version."""
     with service.database.connect() as connection:
@@ -107,9 +110,13 @@ def one(service: ServiceDependency, slug: str) -> Response:
     return _one(found, editions=editions)
 
 
-@router.patch("/{slug}", summary="Change a publication")
+@router.patch("/{slug}", summary="Change a publication", openapi_extra=right("publisher"))
 def change(
-    service: ServiceDependency, slug: str, body: PublicationChanges, if_match: IfMatch = None
+    service: ServiceDependency,
+    account: CurrentAccount,
+    slug: str,
+    body: PublicationChanges,
+    if_match: IfMatch = None,
 ) -> Response:
     """Change title, kinds, area, or stations left out; editions stay as they are."""
     version = seen_version(if_match)
@@ -117,11 +124,13 @@ def change(
     for name in ("kinds", "left_out"):
         if name in changes:
             changes[name] = tuple(changes[name])
-    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
+    with service.database.transaction(actor=account.name) as connection:
         return _one(change_publication(connection, slug, changes, version=version))
 
 
-@router.get("/{slug}/stations", summary="Stations with their check lists")
+@router.get(
+    "/{slug}/stations", summary="Stations with their check lists", openapi_extra=right("publisher")
+)
 def stations(service: ServiceDependency, slug: str) -> Response:
     """List every station the publication could show, and what each still lacks."""
     city, travel = service.circles.city(), service.circles.travel(WALKED)
@@ -139,9 +148,15 @@ def stations(service: ServiceDependency, slug: str) -> Response:
     )
 
 
-@router.post("/{slug}/editions", summary="Publish the next edition", status_code=201)
+@router.post(
+    "/{slug}/editions",
+    summary="Publish the next edition",
+    status_code=201,
+    openapi_extra=right("publisher"),
+)
 def publish_edition(
     service: ServiceDependency,
+    account: CurrentAccount,
     slug: str,
     body: PublishBody | None = None,
     if_match: IfMatch = None,
@@ -150,9 +165,9 @@ def publish_edition(
     version = seen_version(if_match)
     unready = (body or PublishBody()).unready
     city, travel = service.circles.city(), service.circles.travel(WALKED)
-    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
+    with service.database.transaction(actor=account.name) as connection:
         made = publish(
-            connection, slug, city, travel, version=version, editor=LOCAL_ACTOR, unready=unready
+            connection, slug, city, travel, version=version, editor=account.name, unready=unready
         )
         now = read_publication(connection, slug)
     service.published.clear()
@@ -171,17 +186,21 @@ def publish_edition(
     )
 
 
-@router.post("/{slug}/withdraw", summary="Take a publication off the net")
-def take_down(service: ServiceDependency, slug: str, if_match: IfMatch = None) -> Response:
+@router.post(
+    "/{slug}/withdraw", summary="Take a publication off the net", openapi_extra=right("publisher")
+)
+def take_down(
+    service: ServiceDependency, account: CurrentAccount, slug: str, if_match: IfMatch = None
+) -> Response:
     """Take all editions off the net; they are kept, and the next edition brings them back."""
     version = seen_version(if_match)
-    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
+    with service.database.transaction(actor=account.name) as connection:
         found = withdraw(connection, slug, version=version)
     service.published.clear()
     return _one(found)
 
 
-@router.get("/{slug}/reports", summary="What riders found wrong")
+@router.get("/{slug}/reports", summary="What riders found wrong", openapi_extra=right("publisher"))
 def reports(
     service: ServiceDependency,
     slug: str,
@@ -194,13 +213,19 @@ def reports(
     return JsonResponse({"reports": found})
 
 
-@router.post("/{slug}/reports/{report_id}/resolve", summary="Mark a report as dealt with")
-def resolve(service: ServiceDependency, slug: str, report_id: int) -> Response:
+@router.post(
+    "/{slug}/reports/{report_id}/resolve",
+    summary="Mark a report as dealt with",
+    openapi_extra=right("publisher"),
+)
+def resolve(
+    service: ServiceDependency, account: CurrentAccount, slug: str, report_id: int
+) -> Response:
     """Mark a report as dealt with."""
-    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
+    with service.database.transaction(actor=account.name) as connection:
         publication = read_publication(connection, slug)
         return JsonResponse(
-            resolve_report(connection, publication.id, report_id, actor=LOCAL_ACTOR)
+            resolve_report(connection, publication.id, report_id, actor=account.name)
         )
 
 

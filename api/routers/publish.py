@@ -10,6 +10,7 @@ from sqlalchemy import text
 from starlette.responses import HTMLResponse, Response
 
 from api.responses import GEOJSON
+from api.rights import right
 from api.routers.pages import Context
 from api.routers.publications import WALKED
 from api.security import page_policy
@@ -26,7 +27,7 @@ from maps.publish_page import publish_page
 router = APIRouter(include_in_schema=False)
 
 
-@router.get("/publish")
+@router.get("/publish", openapi_extra=right("publisher"))
 def desk(context: Context, service: ServiceDependency) -> Response:
     """Show the publisher's desk."""
     with service.database.connect() as connection:
@@ -46,7 +47,7 @@ def desk(context: Context, service: ServiceDependency) -> Response:
     return _page(publish_page(context, listed, compounds), context.language)
 
 
-@router.get("/publish/{slug}/preview")
+@router.get("/publish/{slug}/preview", openapi_extra=right("publisher"))
 def preview(context: Context, service: ServiceDependency, slug: str) -> Response:
     """Show the page as publishing would make it now; nothing is kept."""
     city, travel = service.circles.city(), service.circles.travel(WALKED)
@@ -72,7 +73,7 @@ def _page(page: str, language: str) -> Response:
     return response
 
 
-@router.get("/publish/compounds/{compound_id}/{name}")
+@router.get("/publish/compounds/{compound_id}/{name}", openapi_extra=right("publisher"))
 def compound(
     service: ServiceDependency,
     compound_id: int,

@@ -19,6 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from api.errors import BadHeaderError
 from api.published import Ready, ReadyResponse, make_ready
 from api.responses import JsonResponse, dump
+from api.rights import PUBLIC, right
 from api.security import page_policy
 from api.service import Service, ServiceDependency
 from data.catchments import Origin, draw_catchments
@@ -48,7 +49,7 @@ _ICON_SIZE = re.compile(r"icon-(192|512)\.png")
 _NUMBER = re.compile(r"[1-9]\d{0,5}")
 
 
-@router.get("/s/sw.js")
+@router.get("/s/sw.js", openapi_extra=right(PUBLIC))
 def service_worker() -> Response:
     """Give the script that keeps maps readable off line; here, so that it may look after /s/."""
     from maps.assets import STATIC
@@ -60,7 +61,7 @@ def service_worker() -> Response:
     return Response(body, media_type="text/javascript", headers=headers)
 
 
-@router.get("/.well-known/gridcircle-stations")
+@router.get("/.well-known/gridcircle-stations", openapi_extra=right(PUBLIC))
 def well_known(request: Request, service: ServiceDependency) -> Response:
     """List the station maps there are, at an address every service has."""
     with service.database.connect() as connection:
@@ -93,7 +94,7 @@ class Here(BaseModel):
     edition: int | None = Field(None, ge=1, le=999_999)
 
 
-@router.post("/s/{slug}/nearest")
+@router.post("/s/{slug}/nearest", openapi_extra=right(PUBLIC))
 def nearest(request: Request, service: ServiceDependency, slug: str, body: Here) -> Response:
     """Give riding and walking seconds to every station; where the rider is, is kept nowhere."""
     service.nearest_limit.check(client_address(request))
@@ -140,7 +141,7 @@ class Report(BaseModel):
     lang: Literal["zh", "en"] = "zh"
 
 
-@router.post("/s/{slug}/reports")
+@router.post("/s/{slug}/reports", openapi_extra=right(PUBLIC))
 async def report(request: Request, service: ServiceDependency, slug: str) -> Response:
     """Take a report from the page's script (JSON) or from its form where no script runs."""
     raw = await request.body()
@@ -174,13 +175,13 @@ async def report(request: Request, service: ServiceDependency, slug: str) -> Res
     return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(page)})
 
 
-@router.get("/s/{slug}")
+@router.get("/s/{slug}", openapi_extra=right(PUBLIC))
 def current(request: Request, service: ServiceDependency, slug: str) -> Any:
     """Show the newest edition."""
     return _ready(request, service, slug, None, "page")
 
 
-@router.get("/s/{slug}/{name}")
+@router.get("/s/{slug}/{name}", openapi_extra=right(PUBLIC))
 def part(request: Request, service: ServiceDependency, slug: str, name: str) -> Any:
     """Show an older edition by its number, or another form of the newest."""
     if _NUMBER.fullmatch(name):
@@ -188,7 +189,7 @@ def part(request: Request, service: ServiceDependency, slug: str, name: str) -> 
     return _ready(request, service, slug, None, name)
 
 
-@router.get("/s/{slug}/{number}/{name}")
+@router.get("/s/{slug}/{number}/{name}", openapi_extra=right(PUBLIC))
 def part_of_edition(
     request: Request, service: ServiceDependency, slug: str, number: str, name: str
 ) -> Any:
@@ -295,7 +296,7 @@ def _file(body: bytes, media_type: str, cache: str) -> Ready:
     )
 
 
-@router.get("/s/{slug}/stations/{station_id}/sign.pdf")
+@router.get("/s/{slug}/stations/{station_id}/sign.pdf", openapi_extra=right(PUBLIC))
 def sign(request: Request, service: ServiceDependency, slug: str, station_id: int) -> Any:
     """Give the door sign of one station, its circle as the streets are now."""
     language = request.query_params.get("lang", "zh")
