@@ -19,7 +19,7 @@ from starlette.responses import HTMLResponse, Response
 from api.errors import BadHeaderError
 from api.published import Ready, ReadyResponse, make_ready
 from api.responses import JsonResponse, dump
-from api.rights import PUBLIC, right
+from api.rights import PUBLIC, client_address, right
 from api.security import page_policy
 from api.service import Service, ServiceDependency
 from data.catchments import Origin, draw_catchments
@@ -389,11 +389,6 @@ def _cached_edition(
     return service.editions.get(
         (slug, number, found), lambda: read_edition(connection, slug, number)
     )
-
-
-def client_address(request: Request) -> str:
-    """Address a request comes from, for counting only."""
-    return request.client.host if request.client else "unknown"
 
 
 def public_base(request: Request, service: Service) -> str:

@@ -29,6 +29,15 @@ PUBLIC_ROUTES = {
     "/login/sign-on/back",
     "/api/v1/problems",
     "/api/v1/problems/{slug}",
+    # published station maps: only what an edition holds
+    "/.well-known/gridcircle-stations",
+    "/s/sw.js",
+    "/s/{slug}",
+    "/s/{slug}/nearest",
+    "/s/{slug}/reports",
+    "/s/{slug}/{name}",
+    "/s/{slug}/{number}/{name}",
+    "/s/{slug}/stations/{station_id}/sign.pdf",
 }
 """What needs no log-in, one by one: nothing becomes public by an oversight."""
 
@@ -112,7 +121,7 @@ def test_exactly_these_routes_are_public(app: FastAPI) -> None:
 
 
 def test_writes_need_more_than_looking(app: FastAPI) -> None:
-    asking = {"/api/v1/catchments"}  # computes, writes nothing
+    asking = {"/api/v1/catchments", "/s/{slug}/nearest"}  # compute, write nothing
     for path, methods, said in all_routes(app):
         if methods & {"POST", "PUT", "PATCH", "DELETE"} and path not in asking:
             assert "viewer" not in (said or ()), path
