@@ -252,7 +252,7 @@ class Partition:
             If the grids are no neighbours, or the line does not part the two.
         """
         self._known([one, other])
-        both = shapely.coverage_union_all(self._array([one, other]))
+        both = shapely.coverage_union_all(self._array(list({one, other})))
         if one == other or both.geom_type != "Polygon":
             raise PartitionError(
                 "The grids share no boundary.",
