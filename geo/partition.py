@@ -49,11 +49,13 @@ def snapped(geometry: shapely.Geometry) -> shapely.Geometry:
     return shapely.transform(geometry, lambda c: np.rint(c * UNITS) / UNITS)
 
 
-def _units(geometry: shapely.Geometry) -> shapely.Geometry:
+def to_units(geometry: shapely.Geometry) -> shapely.Geometry:
+    """Degrees to whole billionths of a degree."""
     return shapely.transform(geometry, lambda c: np.rint(c * UNITS))
 
 
-def _degrees(geometry: shapely.Geometry) -> shapely.Geometry:
+def to_degrees(geometry: shapely.Geometry) -> shapely.Geometry:
+    """Whole billionths of a degree to degrees."""
     return shapely.transform(geometry, lambda c: c / UNITS)
 
 
@@ -124,9 +126,9 @@ class Partition:
         shapes = np.empty(len(grids), object)
         shapes[:] = list(grids.values())
         self._shapes: dict[int, shapely.Polygon] = dict(
-            zip(grids, _units(shapes).tolist() if len(shapes) else [], strict=True)
+            zip(grids, to_units(shapes).tolist() if len(shapes) else [], strict=True)
         )
-        self._outline = _units(outline)
+        self._outline = to_units(outline)
         points = np.empty((0, 2)) if homes is None else np.asarray(homes, float).reshape(-1, 2)
         self._homes = shapely.points(np.rint(points * UNITS))
         middle = shapely.bounds(self._outline)[[1, 3]].mean() / UNITS
@@ -361,7 +363,7 @@ class Partition:
     # Inside ----------------------------------------------------------------------------------
 
     def _take(self, to: int, patch: shapely.Geometry, *, new: bool) -> Change:
-        area = _units(patch)
+        area = to_units(patch)
         if area.geom_type not in ("Polygon", "MultiPolygon") or shapely.is_empty(area):
             raise PartitionError("The patch is no polygon.", remedy="Draw an area.")
         if not shapely.is_valid(area):
@@ -395,7 +397,7 @@ class Partition:
         self._one_piece_each(faces, labels)
         change = self._labelled(under, faces, labels)
         if new:
-            self._not_small(np.array([_units(change.after[to])], object))
+            self._not_small(np.array([to_units(change.after[to])], object))
         return change
 
     def _follow(
@@ -483,7 +485,7 @@ class Partition:
         self, line: shapely.Geometry, grids: Sequence[int], *, reach: bool = False
     ) -> shapely.Geometry:
         """Lead a drawn line onto vertices and edges it all but touches; in units."""
-        cut = _units(line)
+        cut = to_units(line)
         if shapely.is_empty(cut) or shapely.length(cut) == 0:
             raise PartitionError("The line has no length.", remedy="Draw two points or more.")
         borders = shapely.union_all(shapely.boundary(self._array(grids)))
@@ -510,7 +512,7 @@ class Partition:
         """Lead the rings of a patch onto vertices and edges they all but touch; in units."""
 
         def led(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-            line = self._drawn(_degrees(shapely.linestrings(ring)), grids)
+            line = self._drawn(to_degrees(shapely.linestrings(ring)), grids)
             return shapely.get_coordinates(line)
 
         shape = shapely.make_valid(_rings_mapped(patch, led))
@@ -651,10 +653,10 @@ class Partition:
                 remedy="Draw it so that boundaries meet in common vertices and do not cross.",
             )
         return Change(
-            {g: _degrees(s) for g, s in after.items()},
+            {g: to_degrees(s) for g, s in after.items()},
             removed,
             dict(parents or {}),
-            None if outline is self._outline else _degrees(outline),
+            None if outline is self._outline else to_degrees(outline),
         )
 
     def _flaws(

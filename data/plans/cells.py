@@ -35,9 +35,7 @@ class Cells:
     shape: NDArray[np.object_]
 
 
-def tessellate(
-    points: NDArray[np.float64], outline: shapely.Geometry
-) -> NDArray[np.object_]:
+def tessellate(points: NDArray[np.float64], outline: shapely.Geometry) -> NDArray[np.object_]:
     """Part an outline between points: Voronoi cells, clipped.
 
     Parameters

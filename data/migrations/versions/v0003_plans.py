@@ -281,7 +281,7 @@ FUNCTIONS = (
           JOIN plan_grids g ON g.id = b.grid_id
          WHERE b.plan_id = NEW.plan_id AND b.community_id = NEW.community_id
            AND (g.plan_id <> b.plan_id OR g.community_id <> b.community_id OR g.kind = 'micro'
-                OR NOT ST_Intersects(g.geom, c.point))
+                OR NOT ST_DWithin(g.geom, c.point, 2e-9))
          LIMIT 1;
         IF FOUND THEN
             RAISE EXCEPTION 'building % does not lie in its grid', wrong.building_id
