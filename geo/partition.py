@@ -722,15 +722,21 @@ class Partition:
         middle = np.rint(shapely.get_coordinates(foot)[0])
         a, b = edges[nearest, :2], edges[nearest, 2:]
 
-        def longer(shape: shapely.Geometry) -> shapely.Geometry:
+        def with_middle(shape: shapely.Geometry) -> shapely.Geometry:
             if not (_has(shape, a) and _has(shape, b)):
                 return shape
-            return _rings_mapped(
+            longer = _rings_mapped(
                 shape,
                 lambda xy: _inserted(xy, {(*a, *b): [middle], (*b, *a): [middle]}),
             )
+            same = shapely.get_num_coordinates(longer) == shapely.get_num_coordinates(shape)
+            return shape if same else longer
 
-        return {g: longer(s) for g, s in self._shapes.items()}, longer(self._outline), middle
+        return (
+            {g: with_middle(s) for g, s in self._shapes.items()},
+            with_middle(self._outline),
+            middle,
+        )
 
 
 class _Paths:

@@ -130,7 +130,7 @@ class _Repair:
             if len(grids) == 1:
                 owner[f] = grids[0]
         said = owner.copy()
-        owner = self._settle(faces, middles, covers, owner)
+        owner = self._settle(faces, covers, owner)
         count = max(len(self.given), int(owner.max(initial=-1)) + 1)
         owner, count = self._pieces(faces, owner, count)
         result = np.full(count, None, object)
@@ -150,7 +150,6 @@ class _Repair:
     def _settle(
         self,
         faces: NDArray[np.object_],
-        middles: NDArray[np.object_],
         covers: list[list[int]],
         owner: NDArray[np.int64],
     ) -> NDArray[np.int64]:

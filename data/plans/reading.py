@@ -254,7 +254,8 @@ def list_cells(
 ) -> list[Feature]:
     """Cells of buildings with the grid each belongs to in this plan."""
     require_plan(connection, plan_id)
-    where, bound = ["b.plan_id = :plan"], {"plan": plan_id, "limit": min(limit, MOST_GRIDS)}
+    where = ["b.plan_id = :plan"]
+    bound: dict[str, Any] = {"plan": plan_id, "limit": min(limit, MOST_GRIDS)}
     if bbox is not None:
         where.append("c.geom && ST_MakeEnvelope(:w, :s, :e, :n, 4326)")
         bound |= dict(zip("wsen", check_bbox(bbox), strict=True))

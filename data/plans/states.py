@@ -67,8 +67,8 @@ def change_state(
             _note(connection, other, "archived", author, f"replaced by plan {plan_id}")
     connection.execute(
         text(
-            "UPDATE plans SET state = :to, published_at ="
-            " CASE WHEN :to = 'published' THEN now() ELSE published_at END WHERE id = :plan"
+            "UPDATE plans SET state = CAST(:to AS text), published_at ="
+            " CASE WHEN CAST(:to AS text) = 'published' THEN now() ELSE published_at END WHERE id = :plan"
         ),
         {"to": to, "plan": plan_id},
     )

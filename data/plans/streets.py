@@ -54,5 +54,4 @@ def street_line(
             f"No street {street!r} passes through this grid.",
             remedy="Name a street of the base map as its label reads, or draw the line.",
         )
-    merged = shapely.line_merge(shapely.union_all(parts))
-    return merged
+    return shapely.line_merge(shapely.union_all(parts))
