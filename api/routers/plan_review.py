@@ -138,9 +138,7 @@ async def _events(
             if change["seq"] not in sent:
                 sent.add(change["seq"])
                 # Who comes back asks after the settled number: rather twice than never.
-                yield ServerSentEvent(
-                    data=dump(change).decode(), event="change", id=str(found.seq)
-                )
+                yield ServerSentEvent(data=dump(change).decode(), event="change", id=str(found.seq))
         seq = found.seq
         sent = {number for number in sent if number > seq}
         await asyncio.sleep(POLL_S)
