@@ -30,6 +30,7 @@ from data.plans.states import change_state
 from data.plans.undo import undo
 from data.settings import Settings
 from data.tiles import Tile
+from geo.errors import PartitionError
 from tests.running import running
 
 SIDE_M = 600.0
@@ -247,7 +248,10 @@ def _edits(
             with database.transaction("bench") as connection:
                 undo(connection, draft, community_id=community, author="bench")
 
-        server.setdefault(kind, []).append(_ms(once))
+        try:
+            server.setdefault(kind, []).append(_ms(once))
+        except PartitionError:
+            continue  # a building whose cell holds its grid together
         server.setdefault("undo", []).append(_ms(back))
         with database.connect() as connection:
             version = connection.execute(
