@@ -198,3 +198,22 @@ def test_others_hear_of_an_edit_within_two_seconds(
     assert heard[0][1]["seq"] == seq
     assert heard[0][1]["community"] == c1
     assert heard[0][0] - done < 2
+
+
+def test_qgis_reads_the_grids_of_a_plan(client: httpx.Client, draft: int) -> None:
+    page = client.get(
+        "/ogc/collections/plan_grids/items", params={"plan_id": draft, "limit": 100}
+    ).json()
+    totals = client.get(f"/api/v1/plans/{draft}").json()["totals"]
+    assert page["numberMatched"] == totals["grids"]
+    assert sum(f["properties"]["households"] for f in page["features"]) == totals["households"]
+    tiles = client.get("/ogc/collections/plan_grids/tiles/WebMercatorQuad/10/848/401")
+    assert tiles.status_code in (200, 204)
+
+
+@pytest.mark.parametrize("name", ["gpkg", "shp", "shp-gbk", "geojson", "kml", "parquet", "xlsx"])
+def test_a_plan_is_downloaded(client: httpx.Client, draft: int, name: str) -> None:
+    answer = client.get(f"/api/v1/plans/{draft}/export", params={"format": name})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) > 500
+    assert f"plan-{draft}." in answer.headers["Content-Disposition"]
