@@ -25,7 +25,7 @@ from data.plans.comments import add_comment, list_comments
 from data.plans.compare import compare_plans
 from data.plans.export import FORMATS, export_plan
 from data.plans.feed import Changes, read_changes
-from data.plans.reading import read_plan, require_plan
+from data.plans.reading import newest_edit, read_plan
 from data.plans.states import change_state
 from data.plans.suggest import suggest
 
@@ -154,8 +154,8 @@ async def events(
 
 def _start(service: Service, plan_id: int, after: int | None) -> int:
     with service.database.connect() as connection:
-        require_plan(connection, plan_id)
-        return int(read_plan(connection, plan_id)["seq"]) if after is None else after
+        newest, _ = newest_edit(connection, plan_id)
+        return newest if after is None else after
 
 
 def _read(service: Service, plan_id: int, after: int) -> Changes:
