@@ -217,3 +217,27 @@ def test_a_plan_is_downloaded(client: httpx.Client, draft: int, name: str) -> No
     assert answer.status_code == 200, answer.text
     assert len(answer.content) > 500
     assert f"plan-{draft}." in answer.headers["Content-Disposition"]
+
+
+def test_two_nets_are_laid_over_one_another_and_one_is_proposed(
+    client: httpx.Client, draft: int, published: int, c1: int
+) -> None:
+    split(client, draft, c1)
+    body = {
+        "name": "多网合一",
+        "nets": [{"name": "党建", "plan": published}, {"name": "公安", "plan": draft}],
+    }
+    preview = client.post("/api/v1/plans/merge-nets", json=body, params={"preview": True}).json()
+    assert preview["plan"] is None
+    assert preview["cells"] > 0
+    # A grid of the second net that lies wholly inside one of the first disagrees with nothing.
+    assert preview["conflicts"]["features"] == []
+    made = client.post("/api/v1/plans/merge-nets", json=body)
+    assert made.status_code == 201, made.text
+    plan = client.get(f"/api/v1/plans/{made.json()['plan']}").json()
+    old = client.get(f"/api/v1/plans/{published}").json()
+    assert plan["totals"]["households"] == old["totals"]["households"]
+    once = client.post(
+        "/api/v1/plans/merge-nets", json=body | {"nets": [body["nets"][0], body["nets"][0]]}
+    )
+    assert once.status_code == 422
