@@ -6,9 +6,10 @@ import logging
 import sys
 import threading
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from sqlalchemy import Connection
 
 from api.errors import NotReadyError
 from api.limits import RateLimit
@@ -28,6 +29,7 @@ from data.editions.nearest import StationTimes
 from data.editions.publishing import Edition
 from data.layers import Feature
 from data.memo import Memo
+from data.plans.reading import plan_totals
 from data.settings import Settings
 from data.threads import in_turn
 from data.walks import Walks
@@ -46,6 +48,9 @@ RASTER_TILES = 8192
 TILES_AT_ONCE = 16
 RUNS_KEPT = 16
 """Coverage results kept in memory, beside those in the database."""
+
+PLANS_KEPT = 200
+"""Plans whose totals are kept in memory."""
 
 Drawn = tuple[int, list[Feature]]
 """Catchments and how many bytes they are."""
@@ -81,6 +86,7 @@ class Service:
         self.nearest_limit = RateLimit(60, 60.0)
         self.report_limit = RateLimit(5, 600.0)
         self.reports_limit = RateLimit(120, 600.0)
+        self._plans: Memo[dict[str, Any]] = Memo(PLANS_KEPT)
         self._facts: Memo[CityFacts] = Memo(1)
         self.ogc = OgcService(lambda: self.database.url, self._data_version)
         self._given = database
@@ -116,6 +122,11 @@ class Service:
             raise NotReadyError("The database is being opened.", remedy="Try again shortly.")
         return self._circles
 
+    @property
+    def closing(self) -> bool:
+        """Whether the service is about to stop."""
+        return self._closing.is_set()
+
     def start(self) -> None:
         """Open the database, then load the city in a thread of its own."""
         if self._database is None:
@@ -144,6 +155,13 @@ class Service:
                 return read_city(connection)
 
         return self._facts.get(self.watch.now(self.database).everything, read)
+
+    def plan_totals(self, connection: Connection, plan_id: int, edits: int) -> dict[str, Any]:
+        """Sum up a plan, once for each state of it and of the buildings."""
+        versions = self.watch.read(connection).of(("buildings", "areas"))
+        return self._plans.get(
+            (plan_id, edits, versions), lambda: plan_totals(connection, plan_id, edits)
+        )
 
     def draw(
         self,

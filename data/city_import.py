@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from data.database import Database
+from data.importers.grids import import_grids
 from data.importers.households import estimate_missing, import_households
 from data.importers.keep import write
 from data.importers.layers import import_layer
@@ -78,7 +80,7 @@ def import_city(
             progress=progress,
         )
     ]
-    for layer in ("areas", "compounds", "grids"):
+    for layer in ("areas", "compounds"):
         path = getattr(sources, layer)
         if path is not None:
             reports.append(import_layer(database, path, layer, actor=actor, progress=progress))
@@ -87,9 +89,46 @@ def import_city(
             import_households(database, sources.households, actor=actor, progress=progress)
         )
     reports.append(estimate(database, sources.osm, actor=actor, progress=progress))
+    if sources.grids is not None:
+        reports.append(_grids(database, sources.grids, actor=actor, progress=progress))
     if sources.stations is not None:
         reports.append(import_stations(database, sources.stations, actor=actor, progress=progress))
     return reports
+
+
+def _grids(database: Database, path: Path, *, actor: str, progress: Progress) -> ImportReport:
+    """Publish the grids as a plan, unless one is published: planners' work is not overwritten."""
+    with database.connect() as connection:
+        published = connection.execute(
+            text("SELECT name FROM plans WHERE state = 'published'")
+        ).scalar_one_or_none()
+        communities = connection.execute(
+            text("SELECT count(*) FROM areas WHERE level = 'community'")
+        ).scalar_one()
+    if published is not None:
+        report = ImportReport("grids", path.name)
+        if not _was_imported(database, path):
+            report.warnings.append(
+                f"not read: the plan {published} is published; gridcircle import grids makes a "
+                "draft of the file"
+            )
+        return report
+    if not communities:
+        return import_layer(database, path, "grids", actor=actor, progress=progress)
+    return import_grids(
+        database, path, actor=actor, name="现行网格", publish=True, progress=progress
+    )
+
+
+def _was_imported(database: Database, path: Path) -> bool:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with database.connect() as connection:
+        found = connection.execute(
+            text("SELECT 1 FROM imports WHERE kind = 'grids' AND file_sha256 = :digest LIMIT 1"),
+            {"digest": digest},
+        ).scalar_one_or_none()
+    return found is not None
 
 
 def estimate(

@@ -622,4 +622,7 @@ EDITED_TABLES = (
 )
 """Tables with ``version`` and ``history``."""
 
-from data.editions import models as _editions  # noqa: E402, F401 — tables of rooms of their own
+# Tables of rooms of their own, in the same metadata.
+import data.accounts.models  # noqa: E402
+import data.editions.models  # noqa: E402
+import data.plans.models  # noqa: E402, F401

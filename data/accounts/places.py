@@ -49,6 +49,14 @@ def area_of_station(connection: Connection, station_id: int) -> str | None:
     return code
 
 
+def area_code(connection: Connection, area_id: int) -> str | None:
+    """Code of an area; None where there is none with this id."""
+    code: str | None = connection.scalar(
+        text("SELECT code FROM areas WHERE id = :id"), {"id": area_id}
+    )
+    return code
+
+
 def area_codes(connection: Connection) -> list[tuple[str, str, str]]:
     """Every area as code, name and level: districts first, then streets and communities."""
     rows = connection.execute(

@@ -144,6 +144,7 @@ FILLED = {
     "table": "stations",
     "layer": "stations",
     "feature_id": "1",
+    "plan_id": "1",
     "slug": "conflict",
     "run": "1",
     "z": "14",

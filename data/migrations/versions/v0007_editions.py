@@ -8,7 +8,7 @@ from __future__ import annotations
 from alembic import op
 
 revision = "0003_editions"
-down_revision: str | None = "0005"
+down_revision: str | None = "0006"
 branch_labels: str | None = None
 depends_on: str | None = None
 
