@@ -1,13 +1,13 @@
 """Plans of grids, and the database's own proof that a community's grids are a partition.
 
-Revision ID: 0006_plans
+Revision ID: 0006
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0003_plans"
+revision = "0006"
 down_revision: str | None = "0005"
 branch_labels: str | None = None
 depends_on: str | None = None
