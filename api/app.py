@@ -27,6 +27,7 @@ from api.routers import (
     history,
     layers,
     pages,
+    plan_pages,
     search,
     stations,
     tiles,
@@ -93,6 +94,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         tiles,
         health,
         pages,
+        plan_pages,
         problem_kinds,
     ):
         app.include_router(part.router)
