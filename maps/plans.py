@@ -87,12 +87,12 @@ class _Style(JSCSSMixin, MacroElement):
     _template = jinja2.Template("")
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.default_js = []
         self.default_css = [("plans_css", "")]
 
 
-class _Drawing(GeoMan):  # type: ignore[misc]
+class _Drawing(GeoMan):
     """Leaflet-Geoman without buttons of its own: the page's toolbar starts its tools."""
 
     def __init__(self) -> None:
@@ -110,5 +110,5 @@ class _Drawing(GeoMan):  # type: ignore[misc]
             "removal_mode",
             "rotate_mode",
         )
-        super().__init__(**dict.fromkeys(buttons, False))
+        super().__init__(**dict.fromkeys(buttons, False))  # type: ignore[no-untyped-call]
         self._id = "geoman"  # a random one otherwise: the same page, other bytes

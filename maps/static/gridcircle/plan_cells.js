@@ -75,9 +75,3 @@ GridcirclePlan.cells = function (map, plan) {
     },
   };
 };
-
-/** The view as a bbox parameter, a little wider so that small moves need no new answer. */
-GridcirclePlan.viewBox = function (map) {
-  const view = map.getBounds().pad(0.08);
-  return [view.getWest(), view.getSouth(), view.getEast(), view.getNorth()].map((v) => v.toFixed(6)).join(",");
-};

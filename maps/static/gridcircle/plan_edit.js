@@ -19,6 +19,8 @@ Gridcircle.begin = function (map) {
   const chosenRenderer = L.svg({ pane: "chosen", padding: 0.3 });
   const shapes = L.layerGroup().addTo(map);
   const labels = L.layerGroup().addTo(map);
+  const labelOf = new Map();
+  const shapeOf = new Map();
   const outlines = L.layerGroup().addTo(map);
   const place = L.layerGroup().addTo(map);
   const cells = Plan.cells(map, id);
@@ -79,7 +81,15 @@ Gridcircle.begin = function (map) {
     showBroken();
     await cells.load();
   }
-  const read = () => Gridcircle.guarded(readView);
+  /** Read in the background: what somebody is being told stays, unless this fails, too. */
+  async function quietly(task) {
+    try {
+      await task();
+    } catch (error) {
+      if (error.name !== "AbortError") Gridcircle.showProblem(error.problem || { title: word("failed"), detail: String(error.message || "") });
+    }
+  }
+  const read = () => quietly(readView);
   let timer = 0;
   map.on("moveend", () => {
     clearTimeout(timer);
@@ -92,15 +102,17 @@ Gridcircle.begin = function (map) {
   function drawGrids() {
     shapes.clearLayers();
     labels.clearLayers();
+    labelOf.clear();
+    shapeOf.clear();
     for (const feature of grids.values()) {
-      L.geoJSON(feature, {
+      shapeOf.set(feature.id, L.geoJSON(feature, {
         renderer, interactive: false, pmIgnore: true, snapIgnore: false, smoothFactor: 0.5,
         style: (f) => Plan.style({ id: f.id, ...f.properties }),
-      }).eachLayer((layer) => layer.addTo(shapes));
+      }).addTo(shapes));
     }
     const about = [...grids.values()];
     if (map.getZoom() >= 14 && about.length <= 400) {
-      for (const feature of about) Plan.label(map, feature)?.addTo(labels);
+      for (const [gridId, label] of Plan.labelAll(map, about)) labelOf.set(gridId, label.addTo(labels));
     }
     drawChosen();
   }
@@ -130,10 +142,7 @@ Gridcircle.begin = function (map) {
     }
     drawGrids();
     showSelected();
-    Gridcircle.guarded(async () => {
-      await readPlan();
-      await cells.load();
-    });
+    quietly(readPlan);
     read();
   }
 
@@ -154,6 +163,15 @@ Gridcircle.begin = function (map) {
     showSelected();
     readSuggestions();
     tools.use(tools.name);
+    if (Gridcircle.isNarrow() && tools.name === "select" && chosen.length) sheet("half", byId("gp-selected"));
+  }
+
+  /** On a phone: the sheet as high as what is shown needs, from the top of it. */
+  function sheet(state, from = null) {
+    const panel = byId("gc-panel");
+    if (Gridcircle.isNarrow()) panel.dataset.state = state;
+    const content = byId("gc-content");
+    if (from) content.scrollTop = Math.max(0, from.offsetTop - content.offsetTop - 40);
   }
 
   map.on("click", (event) => {
@@ -257,7 +275,7 @@ Gridcircle.begin = function (map) {
         const rules = Array.isArray(about.broken) ? about.broken : [];
         return element("li", {}, element("button", { type: "button", onclick: () => { choose(feature); show([feature]); } },
           element("b", {}, `▲ ${Plan.title(about)}`),
-          element("small", {}, rules.map(Plan.inLanguage).join("；") || word("n_homes", { n: number(about.households) }))));
+          element("small", {}, Plan.rulesText(rules) || word("n_homes", { n: number(about.households) }))));
       }),
       ...elsewhere.map((one) =>
         element("li", {}, element("button", { type: "button", onclick: () => goToCommunity(one) },
@@ -267,7 +285,7 @@ Gridcircle.begin = function (map) {
       ...(rows.length ? rows : [element("li", { class: "gc-none" }, word("plan_none_broken"))]));
   }
 
-  const goToCommunity = (one) => Gridcircle.guarded(async () => {
+  const goToCommunity = (one) => quietly(async () => {
     const told = await Plan.ask(id, `/grids?community=${one.id}&kind=base,exclusive&limit=${MOST}`);
     if (told.features.length) show(told.features);
   });
@@ -338,6 +356,12 @@ Gridcircle.begin = function (map) {
       },
       onsave: () => save(body, answer.version ?? seen, title, feature),
     });
+    // What is there now makes room for what would be.
+    outlines.clearLayers();
+    for (const { id: gridId } of [...answer.changed.features, ...answer.before.features]) {
+      labelOf.get(gridId)?.remove();
+      shapeOf.get(gridId)?.remove();
+    }
     return undefined;
   }
 
@@ -564,6 +588,7 @@ Gridcircle.begin = function (map) {
   })();
 
   function use(name) {
+    if (name !== "select" && Gridcircle.isNarrow()) sheet("low");
     if (preview.isOpen) preview.close();
     byId("gp-task").hidden = true;
     place.clearLayers();
@@ -623,7 +648,7 @@ Gridcircle.begin = function (map) {
         element("button", { type: "button", class: "gp-action", onclick: () => { const one = communities.get(last.community); if (one) goToCommunity(one); } }, word("others_look")),
         element("button", { type: "button", class: "gp-action", onclick: () => box.replaceChildren() }, word("close")))));
     // A preview keeps the version it saw: saving it then says that it is stale.
-    Gridcircle.guarded(async () => {
+    quietly(async () => {
       await readPlan();
       if (!preview.isOpen) await readView();
     });

@@ -26,6 +26,8 @@ window.GridcirclePlan = (function () {
   const isOver = (about) => about.kind !== "exclusive" && load(about) > 1;
   const inLanguage = (told) => (Gridcircle.page.language === "zh" && told.message_zh) || told.message || told.rule;
 
+  const rulesText = (rules) => rules.map(inLanguage).join(Gridcircle.page.language === "zh" ? "；" : "; ");
+
   /** The part of a code that tells grids of a community apart: its last three digits. */
   const tail = (about) => (about.code ? String(about.code).slice(-3) : `#${about.id ?? "?"}`);
   const title = (about) => about.name || `${word("k_grid")} ${tail(about)}`;
@@ -140,21 +142,47 @@ window.GridcirclePlan = (function () {
   }
 
   /** Code tail and households; only where the grid is wide enough on the screen. */
-  function label(map, feature, { changed = null, force = false } = {}) {
+  function label(map, feature, { changed = null, force = false, isShort = false } = {}) {
     const about = { id: feature.id, ...feature.properties };
     const spot = labelPoint(feature.geometry);
     if (!spot) return null;
     const wide = spot.width / 360 * 256 * 2 ** map.getZoom();
-    if (!force && wide < 46) return null;
+    if (!force && wide < (isShort ? 44 : 66)) return null;
     const over = isOver(about) || broken(about) > 0;
     const mark = element("span", { class: `gp-label${over ? " gp-over" : ""}${changed ? " gp-changed" : ""}` },
       element("b", {}, `${over ? "▲ " : ""}${tail(about)}`),
-      wide > 60 || force ? element("small", {}, changed ?? word("n_homes", { n: number(about.households) })) : null);
+      force || !isShort ? element("small", {}, changed ?? word("n_homes", { n: number(about.households) })) : null);
     return L.marker(spot.at, {
       interactive: false,
       keyboard: false,
       icon: L.divIcon({ className: "gp-label-at", html: mark, iconSize: [0, 0] }),
     });
+  }
+
+  /** Labels of many grids without one over another: the most loaded first. */
+  function labelAll(map, features) {
+    const taken = [];
+    const placed = new Map();
+    for (const feature of [...features].sort((a, b) => load(b.properties) - load(a.properties))) {
+      for (const isShort of [false, true]) {
+        const made = label(map, feature, { isShort });
+        if (!made) continue;
+        const at = map.latLngToLayerPoint(made.getLatLng());
+        const half = isShort ? [27, 13] : [38, 20];
+        const box = L.bounds(at.subtract(half), at.add(half));
+        if (taken.some((other) => other.overlaps(box))) continue;
+        taken.push(box);
+        placed.set(feature.id, made);
+        break;
+      }
+    }
+    return placed;
+  }
+
+  /** The view as a bbox parameter, a little wider so that small moves need no new answer. */
+  function viewBox(map) {
+    const view = map.getBounds().pad(0.08);
+    return [view.getWest(), view.getSouth(), view.getEast(), view.getNorth()].map((v) => v.toFixed(6)).join(",");
   }
 
   /** Ask for something of a plan; a write names the version it saw. */
@@ -192,8 +220,8 @@ window.GridcirclePlan = (function () {
       { month: "numeric", day: "numeric", hour: "2-digit", minute: "2-digit", hour12: false }).format(new Date(text));
 
   return {
-    STATES, LOADS, load, color, style, isOver, broken, inLanguage, tail, title, legend, tiles, polygons, contains,
-    box, bounds, label, labelPoint, ask, head, stateTag, time,
+    STATES, LOADS, load, color, style, isOver, broken, inLanguage, rulesText, tail, title, legend, tiles, polygons, contains,
+    box, bounds, label, labelAll, labelPoint, viewBox, ask, head, stateTag, time,
     get limits() {
       return limits;
     },

@@ -3,7 +3,7 @@
 "use strict";
 
 GridcirclePlan.lines = (function () {
-  const key = ([x, y]) => `${x.toFixed(7)},${y.toFixed(7)}`;
+  const key = ([x, y]) => `${x.toFixed(9)},${y.toFixed(9)}`;
   const rings = (feature) => GridcirclePlan.polygons(feature.geometry).flat();
 
   /** Grids of `features` that have a vertex at `point`. */

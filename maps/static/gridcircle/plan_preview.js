@@ -5,7 +5,7 @@ GridcirclePlan.preview = function (map) {
   const { byId, word, element, number } = Gridcircle;
   const Plan = GridcirclePlan;
   const box = byId("gp-preview");
-  map.createPane("preview").style.zIndex = 430;
+  map.createPane("preview").style.zIndex = 422;
   map.getPane("preview").style.pointerEvents = "none";
   const renderer = L.svg({ pane: "preview" });
   const quiet = { renderer, interactive: false, pmIgnore: true, snapIgnore: true };
@@ -39,7 +39,7 @@ GridcirclePlan.preview = function (map) {
     drawn.clearLayers();
     const before = new Map(answer.before.features.map((f) => [f.id, f]));
     outline(answer.changed.features, (f) => ({
-      color: "#5b1a7a", weight: 3.4, fillColor: Plan.color(f.properties), fillOpacity: 0.72,
+      color: "#5b1a7a", weight: 3.4, fillColor: Plan.color(f.properties), fillOpacity: 0.66,
     }));
     outline(answer.before.features, () => ({ color: "#ffffff", weight: 4, fill: false, opacity: 0.85 }));
     const shape = outline(answer.before.features, () => ({ color: "#1b1b1b", weight: 1.8, dashArray: "6 5", fill: false }));
@@ -55,7 +55,7 @@ GridcirclePlan.preview = function (map) {
   const state = (about) => {
     const rules = Array.isArray(about.broken) ? about.broken : [];
     return rules.length
-      ? element("span", { class: "gp-alarm" }, `▲ ${rules.map(Plan.inLanguage).join("；")}`)
+      ? element("span", { class: "gp-alarm" }, `▲ ${Plan.rulesText(rules)}`)
       : element("span", { class: "gp-fine" }, word("rules_kept"));
   };
 
@@ -124,7 +124,7 @@ GridcirclePlan.preview = function (map) {
     /** Somebody else was quicker: show what is there now, offer to do the edit again. */
     stale(present, { title, onredo, oncancel }) {
       drawn.clearLayers();
-      outline(present, (f) => ({ color: "#0b5394", weight: 3, dashArray: "2 6", fillColor: Plan.color(f.properties), fillOpacity: 0.4 }));
+      outline(present, () => ({ color: "#0b5394", weight: 3, dashArray: "2 6", fill: false }));
       const redo = element("button", { type: "button", class: "gc-button", id: "gp-redo-stale", onclick: onredo }, word("stale_redo"));
       open(
         element("h2", {}, word("stale_title")),

@@ -81,9 +81,7 @@ GridcirclePlan.sides = function (map, before, after) {
     await Promise.all([before, after].map(async (plan, index) => {
       if (plan === null) return;
       const told = await Plan.ask(plan, `/grids?limit=500&kind=base,exclusive&bbox=${Plan.viewBox(map)}`, { signal });
-      for (const feature of told.features) {
-        const label = Plan.label(map, feature);
-        if (!label) continue;
+      for (const label of Plan.labelAll(map, told.features).values()) {
         label.options.pane = index ? "labels_after" : "labels_before";
         label.addTo(labels[index]);
       }

@@ -41,13 +41,13 @@ GridcirclePlan.tools = function (editor) {
   let old = null; // where the dragged vertex was
   let restart = () => {};
 
-  const geometryOf = (layer) => layer.toGeoJSON(7).geometry;
+  const geometryOf = (layer) => layer.toGeoJSON(9).geometry;
 
   // Snapping is shown: a ring where the pointer has snapped to, faint lines that it may snap to.
   const showSnap = (event) => ring.setLatLng(event.snapLatLng || event.marker?.getLatLng()).addTo(map);
   const hideSnap = () => ring.remove();
   function watchSnaps(layer) {
-    layer.on("pm:snap pm:snapdrag", showSnap);
+    layer.on("pm:snap", showSnap);
     layer.on("pm:unsnap", hideSnap);
   }
 
@@ -63,7 +63,10 @@ GridcirclePlan.tools = function (editor) {
     for (const feature of wanted) {
       L.geoJSON(feature, {
         renderer: snapRenderer, interactive: false, pmIgnore: true, snapIgnore: false,
-        style: { color: feature.properties.layer === "barrier" ? "#7a4a1d" : "#0e7490", weight: 1.6, opacity: 0.55, dashArray: "2 5" },
+        style: {
+          color: feature.properties.layer === "barrier" ? "#7a4a1d" : "#0e7490", weight: 1.4, dashArray: "2 5",
+          opacity: feature.properties.kind === "service" ? 0.3 : 0.6,
+        },
       }).eachLayer((line) => line.addTo(snapLines));
     }
   }
@@ -74,6 +77,7 @@ GridcirclePlan.tools = function (editor) {
 
   function drawing(kind, then) {
     oncreate = then;
+    map.doubleClickZoom.disable();
     map.pm.enableDraw(kind, {});
     readSnapLines().catch(() => {});
     const pen = () => map.pm.Draw[kind];
@@ -96,6 +100,7 @@ GridcirclePlan.tools = function (editor) {
   map.on("pm:drawstart", ({ workingLayer }) => watchSnaps(workingLayer));
   map.on("pm:drawend", () => {
     hideSnap();
+    setTimeout(() => map.doubleClickZoom.enable(), 300); // after the click that ended it
     editor.drawing = null;
   });
   map.on("pm:create", ({ layer }) => {
@@ -151,7 +156,7 @@ GridcirclePlan.tools = function (editor) {
       }
     });
     shape.on("pm:markerdragend", ({ markerEvent, indexPath }) => {
-      const to = point(markerEvent.target.getLatLng()).map((v) => Number(v.toFixed(7)));
+      const to = point(markerEvent.target.getLatLng()).map((v) => Number(v.toFixed(9)));
       hideSnap();
       if (old) {
         if (lines.key(old) === lines.key(to)) return;
@@ -224,6 +229,7 @@ GridcirclePlan.tools = function (editor) {
   const isPicking = () => name === "transfer" && editor.selected().length > 0 && !editor.isBusy();
   container.addEventListener("pointerdown", (event) => {
     if (!isPicking() || event.button || !event.isPrimary || event.target.closest(".leaflet-control")) return;
+    event.preventDefault(); // no text is marked
     stroke = { points: [map.mouseEventToLatLng(event)], id: event.pointerId, moved: false };
   });
   container.addEventListener("pointermove", (event) => {
