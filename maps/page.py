@@ -141,7 +141,7 @@ def map_page(
     # Browsers ask for an icon unless a page says that it has none.
     figure.header.add_child(Element('<link rel="icon" href="data:,">'))
     figure.html.add_child(_Raw(frame))
-    for part in (_Shared(), *parts, _Start()):
+    for part in (_Shared(), *parts, _Start()):  # type: ignore[no-untyped-call]
         chart.add_child(part)
     localise(figure)
     return str(figure.render()).replace("<html>", f'<html lang="{_html_language(context)}">', 1)

@@ -12,15 +12,17 @@
 GridcirclePlan.follow = function (plan, from, onchange) {
   const EVERY_MS = 1500;
   const own = new Set();
+  const seen = new Set(); // an edit may be told twice
   let seq = from;
   let pausedSince = 0; // while a write of this page is under way its number is not known yet
   async function look() {
     if (!pausedSince && !document.hidden) {
       try {
         const told = await GridcirclePlan.ask(plan, `/changes?after=${seq}`);
-        const fresh = told.changes.filter((change) => change.seq > seq && !own.has(change.seq));
         if (!pausedSince) {
-          seq = Math.max(seq, told.seq ?? 0, ...told.changes.map((change) => change.seq));
+          const fresh = told.changes.filter((change) => !own.has(change.seq) && !seen.has(change.seq));
+          for (const change of told.changes) seen.add(change.seq);
+          seq = told.seq;
           if (fresh.length) onchange(fresh);
         }
       } catch {

@@ -64,9 +64,8 @@ Gridcircle.begin = function (map) {
     const near = map.getZoom() >= GRIDS_FROM;
     let features = [];
     if (near) {
-      const told = await Plan.ask(id, `/grids?limit=${MOST}&kind=base,exclusive&bbox=${Plan.viewBox(map)}`, { signal });
+      features = await Plan.grids(id, `limit=${MOST}&bbox=${Plan.viewBox(map)}`, { signal });
       if (signal.aborted) return;
-      features = told.features;
     }
     const asTiles = !near || features.length >= MOST;
     if (asTiles && !tiles) tiles = Plan.tiles(id, { pane: "tiles_of_grids", version }).addTo(map);
@@ -286,8 +285,8 @@ Gridcircle.begin = function (map) {
   }
 
   const goToCommunity = (one) => quietly(async () => {
-    const told = await Plan.ask(id, `/grids?community=${one.id}&kind=base,exclusive&limit=${MOST}`);
-    if (told.features.length) show(told.features);
+    if (one.bounds) Gridcircle.show(map, Plan.bounds(one.bounds).pad(0.05), { maxZoom: 17 });
+    else show(await Plan.grids(id, `community=${one.id}&limit=${MOST}`));
   });
 
   function show(features) {
@@ -487,11 +486,22 @@ Gridcircle.begin = function (map) {
     if (!feature) return hint(word("rename_choose"));
     const name = element("input", { type: "text", value: feature.properties.name || "", maxlength: "80", id: "gp-rename" });
     const code = element("input", { type: "text", value: feature.properties.code || "", maxlength: "15", inputmode: "numeric", pattern: "[0-9]{15}" });
-    form(word("tool_rename"), [field(word("name"), name), field(word("code_15"), code)], () => {
+    const known = feature.properties.staff || {};
+    const staff = Object.keys(known).map((role) =>
+      [role, element("input", { type: "number", min: "0", max: "10000", step: "1", value: String(known[role]), required: true })]);
+    const renumber = element("button", { type: "button", class: "gp-action", onclick: () => {
+      byId("gp-task").hidden = true;
+      propose({ kind: "renumber" }, word("renumber"), feature);
+    } }, word("renumber"));
+    form(word("tool_rename"), [field(word("name"), name), field(word("code_15"), code),
+      element("fieldset", { class: "gc-field gp-staff" }, element("legend", {}, word("staff_title")),
+        ...staff.map(([role, input]) => field(word(`staff_${role}`), input))), renumber], () => {
       const body = { kind: "rename", grid: feature.id };
       if (name.value.trim() !== (feature.properties.name || "")) body.name = name.value.trim();
       if (code.value !== (feature.properties.code || "")) body.code = code.value;
-      if (body.name === undefined && body.code === undefined) return;
+      const changed = staff.filter(([role, input]) => Number(input.value) !== known[role]);
+      if (changed.length) body.staff = Object.fromEntries(changed.map(([role, input]) => [role, Number(input.value)]));
+      if (Object.keys(body).length === 2) return;
       propose(body, word("tool_rename"), feature);
     });
     return undefined;

@@ -193,6 +193,12 @@ window.GridcirclePlan = (function () {
     });
   }
 
+  /** Base and exclusive grids of a plan; micro-grids lie inside them and are not asked for. */
+  async function grids(plan, query, { signal } = {}) {
+    const parts = await Promise.all(["base", "exclusive"].map((kind) => ask(plan, `/grids?kind=${kind}&${query}`, { signal })));
+    return parts.flatMap((part) => part.features);
+  }
+
   /** The head of a plan's pages: name, state, where else to look at it, figures. */
   function head(target, plan, here) {
     const { totals = {} } = plan;
@@ -221,7 +227,7 @@ window.GridcirclePlan = (function () {
 
   return {
     STATES, LOADS, load, color, style, isOver, broken, inLanguage, rulesText, tail, title, legend, tiles, polygons, contains,
-    box, bounds, label, labelAll, labelPoint, viewBox, ask, head, stateTag, time,
+    box, bounds, label, labelAll, labelPoint, viewBox, ask, grids, head, stateTag, time,
     get limits() {
       return limits;
     },

@@ -80,8 +80,8 @@ GridcirclePlan.sides = function (map, before, after) {
     if (map.getZoom() < 15) return;
     await Promise.all([before, after].map(async (plan, index) => {
       if (plan === null) return;
-      const told = await Plan.ask(plan, `/grids?limit=500&kind=base,exclusive&bbox=${Plan.viewBox(map)}`, { signal });
-      for (const label of Plan.labelAll(map, told.features).values()) {
+      const features = await Plan.grids(plan, `limit=500&bbox=${Plan.viewBox(map)}`, { signal });
+      for (const label of Plan.labelAll(map, features).values()) {
         label.options.pane = index ? "labels_after" : "labels_before";
         label.addTo(labels[index]);
       }

@@ -8,7 +8,7 @@
 GridcirclePlan.tools = function (editor) {
   const { map, cells } = editor;
   const { word, element, number } = Gridcircle;
-  const { tail, lines, viewBox, polygons } = GridcirclePlan;
+  const { tail, lines, viewBox, polygons, contains } = GridcirclePlan;
   const touch = window.matchMedia("(pointer: coarse)").matches;
 
   map.createPane("draft").style.zIndex = 440;
@@ -57,6 +57,7 @@ GridcirclePlan.tools = function (editor) {
     if (map.getZoom() < 15) return;
     const told = await Gridcircle.ask(
       `/api/v1/layers/base_features?kind=road,barrier&limit=1500&bbox=${viewBox(map)}`, { quiet: true });
+    if (name === "split") offerStreets(told.features);
     const wanted = told.features.filter(({ geometry, properties }) =>
       /LineString$/.test(geometry.type) && !["path", "steps", "platform"].includes(properties.kind));
     if (!needsSnapLines()) return;
@@ -69,6 +70,23 @@ GridcirclePlan.tools = function (editor) {
         },
       }).eachLayer((line) => line.addTo(snapLines));
     }
+  }
+  /** Streets that pass through the chosen grid: it can be split along one of them. */
+  function offerStreets(features) {
+    const [grid] = editor.selected();
+    if (!grid || !editor.drawing) return;
+    const middle = (line) => line[Math.floor(line.length / 2)];
+    const names = new Set(features.filter(({ geometry, properties }) =>
+      properties.layer === "road" && properties.name && /LineString$/.test(geometry.type) &&
+      (geometry.type === "LineString" ? [geometry.coordinates] : geometry.coordinates)
+        .some((line) => [middle(line), ...line].some((at) => contains(grid.geometry, at)))).map((f) => f.properties.name));
+    if (!names.size) return;
+    const select = element("select", { class: "gp-street", "aria-label": word("split_street") });
+    Gridcircle.options(select, [["", word("split_street")], ...[...names].sort().map((one) => [one, one])], "");
+    select.addEventListener("change", () => {
+      if (select.value) editor.propose({ kind: "split", grid: grid.id, street: select.value }, word("tool_split"), grid);
+    });
+    editor.hint(word("split_hint", { grid: tail({ id: grid.id, ...grid.properties }) }), select, ...penButtons());
   }
   const needsSnapLines = () => ["split", "draw", "line"].includes(name) || (name === "reshape" && shape);
 
