@@ -40,7 +40,7 @@ def files_for(text: Iterable[str]) -> list[Path]:
     latin = FOLDER / "files" / "noto-sans-sc-latin-400-normal.woff2"
     parts = font_parts()
     chosen = []
-    for path in [latin, *sorted(parts)]:
+    for path in [latin, *sorted(parts.keys() - {latin})]:
         here = {c for c in left if any(first <= c <= last for first, last in parts[path])}
         if here or path == latin:
             chosen.append(path)

@@ -1,4 +1,4 @@
-"""The change sheet: what is compared stands in the PDF and in the workbook, whatever is in a name."""
+"""The change sheet: what is compared stands in the PDF and in the workbook."""
 
 from __future__ import annotations
 
