@@ -65,6 +65,9 @@ KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
         data.SettingsError: ProblemKind("settings", 500, "A setting is wrong"),
         data.DatabaseUnavailableError: _UNREACHABLE,
         geo.CoordinateError: ProblemKind("coordinates", 422, "The coordinates make no sense here"),
+        geo.PartitionError: ProblemKind(
+            "partition", 422, "The grids would overlap, leave a gap or fall apart"
+        ),
         geo.ProfileError: ProblemKind("profile", 422, "Unknown profile, wait or cutoff"),
         geo.SnapError: ProblemKind("off-network", 422, "The point is not near a walkable street"),
         geo.NetworkError: ProblemKind("network", 503, "No usable walking network is loaded"),
@@ -164,6 +167,10 @@ def error_response(error: Exception, instance: str) -> Response:
         properties = error.present.get("properties")
         if isinstance(properties, dict) and "version" in properties:
             headers["ETag"] = row_etag(properties["version"])
+        if "version" in error.present:
+            headers["ETag"] = row_etag(int(str(error.present["version"])))
+    if isinstance(error, geo.PartitionError) and error.at is not None:
+        members["at"] = {"type": "Point", "coordinates": list(error.at)}
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers["Retry-After"] = "2"
     faults = error.faults if isinstance(error, data.InvalidRowError) else ()

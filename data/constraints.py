@@ -82,6 +82,15 @@ _RULES: dict[str, tuple[str, str, str]] = {
         )
         for count in ("households", "people", "floors")
     },
+    **{
+        rule: ("geom", reason, "Make the change with the edits of the plan, which keep it right.")
+        for rule, reason in (
+            ("partition", "grids of a community overlap or leave a gap"),
+            ("border", "the border of the community would move"),
+            ("buildings", "a building would lie outside its grid"),
+            ("draft_only", "only grids of a draft are changed"),
+        )
+    },
     "nested": (
         "parent_id",
         "an area lies in one of a higher level only: community, street, district",

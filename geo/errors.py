@@ -33,3 +33,23 @@ class SnapError(GridcircleError):
 
 class ProfileError(GridcircleError):
     """A travel profile, wait or cutoff is unknown or out of range."""
+
+
+class PartitionError(GridcircleError):
+    """An edit would leave grids that overlap, have a gap, or fall into pieces.
+
+    Parameters
+    ----------
+    message : str
+        What would be wrong.
+    at : tuple of float, optional
+        Longitude and latitude of the place, WGS84 degrees.
+    remedy : str
+        How to draw it instead.
+    """
+
+    def __init__(
+        self, message: str, *, at: tuple[float, float] | None = None, remedy: str = ""
+    ) -> None:
+        super().__init__(message, remedy=remedy)
+        self.at = at

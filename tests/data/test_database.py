@@ -112,6 +112,7 @@ def constraints_and_indexes(connection: Connection) -> set[tuple[str, str, str]]
         text(
             "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)"
             "  FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
+            "  AND contype <> 't'"  # triggers, which are not the models'
             " UNION ALL SELECT tablename, indexname, indexdef FROM pg_indexes"
             " WHERE schemaname = 'public'"
         )

@@ -1,0 +1,254 @@
+"""Plans of grids: drafts made, edited by one call each, undone, reviewed, published."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Body, Query, Request
+from starlette.responses import Response
+
+from api.author import AuthorDependency
+from api.parameters import parse_bbox, seen_version
+from api.plan_schemas import Edit, EditAnswer, NewPlan, Step
+from api.responses import MVT, GeoJsonResponse, JsonResponse, revalidated, row_etag
+from api.routers.stations import IfMatch
+from api.schemas import BBox, FeatureCollection, RowId
+from api.service import ServiceDependency
+from data.plans.create import create_plan
+from data.plans.edits import EditResult, edit
+from data.plans.feed import read_changes
+from data.plans.reading import (
+    MOST_GRIDS,
+    list_cells,
+    list_communities,
+    list_edits,
+    list_grids,
+    list_lineage,
+    list_plans,
+    plan_tile,
+    read_plan,
+    require_plan,
+)
+from data.plans.undo import redo, undo
+from data.tiles import Tile
+
+router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
+
+Most = Annotated[int, Query(ge=1, le=MOST_GRIDS, description="Most features.")]
+KindQuery = Annotated[Literal["base", "exclusive", "micro"] | None, Query()]
+CommunityQuery = Annotated[int | None, Query(ge=1, description="Id of a community.")]
+
+
+@router.get("", summary="Plans")
+def plans(service: ServiceDependency) -> Response:
+    """List plans, newest first."""
+    with service.database.connect() as connection:
+        return _json({"plans": list_plans(connection)})
+
+
+@router.post("", summary="Make a draft", status_code=201)
+def create(
+    request: Request, service: ServiceDependency, author: AuthorDependency, body: NewPlan
+) -> Response:
+    """Make a draft from the published plan, from another, or with every community as one grid."""
+    source = body.source if isinstance(body.source, str) else body.source.plan
+    with service.database.transaction(actor=author) as connection:
+        plan = create_plan(connection, body.name, source, author=author)
+        made = read_plan(connection, plan)
+    location = str(request.url_for("plan", plan_id=plan))
+    return JsonResponse(made, status_code=201, headers={"Location": location})
+
+
+@router.get("/{plan_id}", summary="One plan")
+def plan(service: ServiceDependency, plan_id: RowId) -> Response:
+    """Read a plan with totals, limits, and whether there is anything to undo."""
+    with service.database.connect() as connection:
+        return _json(read_plan(connection, plan_id))
+
+
+@router.get("/{plan_id}/communities", summary="Communities of a plan")
+def communities(service: ServiceDependency, plan_id: RowId) -> Response:
+    """List communities with version and figures; the version guards an edit."""
+    with service.database.connect() as connection:
+        return _json({"communities": list_communities(connection, plan_id)})
+
+
+@router.get(
+    "/{plan_id}/grids",
+    summary="Grids of a plan",
+    response_model=FeatureCollection,
+    response_class=GeoJsonResponse,
+)
+def grids(
+    service: ServiceDependency,
+    plan_id: RowId,
+    bbox: BBox = None,
+    community: CommunityQuery = None,
+    kind: KindQuery = None,
+    limit: Most = MOST_GRIDS,
+) -> Response:
+    """Grids with figures and broken rules; coordinates with all their nine decimals."""
+    with service.database.connect() as connection:
+        found = list_grids(
+            connection,
+            plan_id,
+            bbox=parse_bbox(bbox),
+            community=community,
+            kind=kind,
+            limit=limit,
+        )
+    return _features(found)
+
+
+@router.get(
+    "/{plan_id}/cells",
+    summary="Building cells of a plan",
+    response_model=FeatureCollection,
+    response_class=GeoJsonResponse,
+)
+def cells(
+    service: ServiceDependency,
+    plan_id: RowId,
+    bbox: BBox = None,
+    community: CommunityQuery = None,
+    limit: Most = MOST_GRIDS,
+) -> Response:
+    """Cells of buildings, each with its grid: what a brush or lasso takes."""
+    with service.database.connect() as connection:
+        found = list_cells(
+            connection, plan_id, bbox=parse_bbox(bbox), community=community, limit=limit
+        )
+    return _features(found)
+
+
+@router.get(
+    "/{plan_id}/tiles/{z:int}/{x:int}/{y:int}",
+    summary="A vector tile of a plan",
+    response_class=Response,
+    responses={200: {"content": {MVT: {}}, "description": "Mapbox Vector Tile 2"}},
+)
+def tile(
+    request: Request, service: ServiceDependency, plan_id: RowId, z: int, x: int, y: int
+) -> Response:
+    """One tile, layer ``grids``: id, code, name, kind, households, people, broken (a count)."""
+    with service.database.connect() as connection:
+        body = plan_tile(connection, plan_id, Tile(z, x, y))
+    return revalidated(request, body, media_type=MVT, cache_control="no-cache")
+
+
+@router.post(
+    "/{plan_id}/edits",
+    summary="Change grids of one community",
+    response_model=EditAnswer,
+)
+def make_edit(
+    service: ServiceDependency,
+    author: AuthorDependency,
+    plan_id: RowId,
+    body: Annotated[Edit, Body()],
+    preview: Annotated[bool, Query(description="Compute, and write nothing.")] = False,
+    if_match: IfMatch = None,
+) -> Response:
+    """Split, merge, transfer, reshape, draw, rename, renumber or change kind.
+
+    If-Match names the version of the community; a preview may leave it out.
+    """
+    request = body.model_dump(mode="json", exclude_none=True)
+    if preview:
+        version = None if if_match is None else seen_version(if_match)
+        with service.database.connect() as connection:
+            return _edited(
+                edit(connection, plan_id, request, version=version, author=author, preview=True)
+            )
+    version = seen_version(if_match)
+    with service.database.transaction(actor=author) as connection:
+        return _edited(edit(connection, plan_id, request, version=version, author=author))
+
+
+@router.get("/{plan_id}/edits", summary="History of a plan")
+def edits(
+    service: ServiceDependency,
+    plan_id: RowId,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[int | None, Query(ge=1, description="Only older ones.")] = None,
+) -> Response:
+    """Every edit and state, newest first, with its author."""
+    with service.database.connect() as connection:
+        return _json({"edits": list_edits(connection, plan_id, limit=limit, before=before)})
+
+
+@router.get("/{plan_id}/lineage", summary="Codes before and after")
+def lineage(service: ServiceDependency, plan_id: RowId) -> Response:
+    """Which codes came out of which, with dates."""
+    with service.database.connect() as connection:
+        return _json({"lineage": list_lineage(connection, plan_id)})
+
+
+@router.post("/{plan_id}/undo", summary="Take the newest edit back", response_model=EditAnswer)
+def undo_edit(
+    service: ServiceDependency,
+    author: AuthorDependency,
+    plan_id: RowId,
+    body: Step | None = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Undo the newest edit of a community (with If-Match), or of the whole plan."""
+    community, version = _step(body, if_match)
+    with service.database.transaction(actor=author) as connection:
+        return _edited(
+            undo(connection, plan_id, community_id=community, version=version, author=author)
+        )
+
+
+@router.post("/{plan_id}/redo", summary="Do it again", response_model=EditAnswer)
+def redo_edit(
+    service: ServiceDependency,
+    author: AuthorDependency,
+    plan_id: RowId,
+    body: Step | None = None,
+    if_match: IfMatch = None,
+) -> Response:
+    """Redo the edit that was taken back last, of a community (with If-Match) or of the plan."""
+    community, version = _step(body, if_match)
+    with service.database.transaction(actor=author) as connection:
+        return _edited(
+            redo(connection, plan_id, community_id=community, version=version, author=author)
+        )
+
+
+@router.get("/{plan_id}/changes", summary="What has changed since")
+def changes(
+    service: ServiceDependency,
+    plan_id: RowId,
+    after: Annotated[int, Query(ge=0, description="seq of the last answer.")] = 0,
+) -> Response:
+    """Edits after a number, in order; ask again with the ``seq`` of the answer."""
+    with service.database.connect() as connection:
+        require_plan(connection, plan_id)
+        found = read_changes(connection, plan_id, after=after)
+    return _json({"seq": found.seq, "changes": found.changes})
+
+
+def _step(body: Step | None, if_match: str | None) -> tuple[int | None, int | None]:
+    if body is None or body.community is None:
+        return None, None
+    return body.community, seen_version(if_match)
+
+
+def _edited(result: EditResult) -> Response:
+    return JsonResponse(result.to_dict(), headers={"ETag": row_etag(result.after.version)})
+
+
+def _features(features: list[dict[str, Any]]) -> Response:
+    return GeoJsonResponse(
+        {
+            "type": "FeatureCollection",
+            "numberReturned": len(features),
+            "features": features,
+        },
+        headers={"Cache-Control": "no-cache"},
+    )
+
+
+def _json(content: Any) -> Response:
+    return JsonResponse(content, headers={"Cache-Control": "no-cache"})

@@ -1,0 +1,1 @@
+"""Plans of grids: a whole set of grids over the district, drafted, reviewed, published."""

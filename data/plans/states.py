@@ -1,0 +1,127 @@
+"""The life of a plan: draft, in review, published, archived; publishing is one transaction."""
+
+from __future__ import annotations
+
+import orjson
+from sqlalchemy import Connection, text
+
+from data.errors import ConflictError, InvalidRowError, NotFoundError
+
+_WAYS = {
+    "draft": ("review", "published"),
+    "review": ("draft", "published"),
+    "published": ("archived",),
+    "archived": ("published",),
+}
+"""From a state to the states it may go to; an archived plan is published again to undo."""
+
+
+def change_state(
+    connection: Connection, plan_id: int, to: str, *, author: str, comment: str = ""
+) -> None:
+    """Move a plan to another state.
+
+    Publishing archives the plan published before and makes the layer ``grids`` and the grid of
+    every building what this plan says, all in this transaction.
+
+    Parameters
+    ----------
+    connection : Connection
+        Inside `Database.transaction`.
+    plan_id : int
+    to : str
+        ``draft``, ``review``, ``published`` or ``archived``.
+    author, comment : str
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such plan.
+    InvalidRowError
+        If there is no such state.
+    ConflictError
+        If the plan cannot go there from its state.
+    """
+    if to not in _WAYS:
+        raise InvalidRowError(
+            f"There is no state {to!r}.", remedy=f"Use one of: {', '.join(_WAYS)}."
+        )
+    # Waits for edits under way, and makes later ones wait.
+    state = connection.execute(
+        text("SELECT state FROM plans WHERE id = :plan FOR UPDATE"), {"plan": plan_id}
+    ).scalar_one_or_none()
+    if state is None:
+        raise NotFoundError(
+            f"There is no plan {plan_id}.", remedy="See /api/v1/plans for the plans there are."
+        )
+    if to not in _WAYS[state]:
+        raise ConflictError(
+            f"Plan {plan_id} is {state} and cannot become {to}.",
+            remedy=f"From {state} it goes to {' or '.join(_WAYS[state])}.",
+        )
+    if to == "published":
+        earlier = connection.execute(
+            text("UPDATE plans SET state = 'archived' WHERE state = 'published' RETURNING id")
+        ).scalars()
+        for other in earlier:
+            _note(connection, other, "archived", author, f"replaced by plan {plan_id}")
+    connection.execute(
+        text(
+            "UPDATE plans SET state = CAST(:to AS text), published_at ="
+            " CASE WHEN CAST(:to AS text) = 'published' THEN now() ELSE published_at END WHERE id = :plan"
+        ),
+        {"to": to, "plan": plan_id},
+    )
+    if to == "published":
+        _publish(connection, plan_id)
+    _note(connection, plan_id, to, author, comment)
+
+
+def _note(connection: Connection, plan_id: int, to: str, author: str, comment: str) -> None:
+    connection.execute(
+        text(
+            "INSERT INTO plan_edits (plan_id, kind, author, state, request)"
+            " VALUES (:plan, 'state', :author, 'event', CAST(:request AS jsonb))"
+        ),
+        {
+            "plan": plan_id,
+            "author": author,
+            "request": orjson.dumps({"to": to, "comment": comment}).decode(),
+        },
+    )
+
+
+def _publish(connection: Connection, plan_id: int) -> None:
+    """Make the layer of grids what the plan says; only rows that differ are written."""
+    bound = {"plan": plan_id}
+    connection.execute(
+        text(
+            "DELETE FROM grids g WHERE NOT EXISTS"
+            " (SELECT FROM plan_grids p WHERE p.plan_id = :plan AND p.code = g.code)"
+        ),
+        bound,
+    )
+    connection.execute(
+        text(
+            "INSERT INTO grids (code, name, kind, community_id, geom, source)"
+            " SELECT code, name, kind, community_id, ST_Multi(geom), 'plan'"
+            " FROM plan_grids WHERE plan_id = :plan ORDER BY code"
+            " ON CONFLICT (code) DO UPDATE SET name = excluded.name, kind = excluded.kind,"
+            " community_id = excluded.community_id, geom = excluded.geom, source = excluded.source"
+            " WHERE (grids.name, grids.kind, grids.community_id, grids.source,"
+            "        ST_AsBinary(grids.geom)) IS DISTINCT FROM (excluded.name, excluded.kind,"
+            "        excluded.community_id, excluded.source, ST_AsBinary(excluded.geom))"
+        ),
+        bound,
+    )
+    connection.execute(
+        text(
+            "UPDATE buildings b SET grid_id = l.grid_id FROM"
+            " (SELECT b.id, g.id AS grid_id FROM buildings b"
+            "    LEFT JOIN plan_buildings a ON a.building_id = b.id AND a.plan_id = :plan"
+            "    LEFT JOIN plan_grids p ON p.id = a.grid_id"
+            "    LEFT JOIN grids g ON g.code = p.code) l"
+            " WHERE l.id = b.id AND b.grid_id IS DISTINCT FROM l.grid_id"
+        ),
+        bound,
+    )

@@ -1,0 +1,147 @@
+"""Undo and redo without limit: an edit is taken back to the last bit, or done again."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from data.errors import ConflictError, NotFoundError
+from data.plans.community import load_community, require
+from data.plans.edits import EditResult, prove, write_images
+
+
+def undo(
+    connection: Connection,
+    plan_id: int,
+    *,
+    community_id: int | None = None,
+    version: int | None = None,
+    author: str,
+) -> EditResult:
+    """Take back the newest edit in force, of one community or of the whole plan.
+
+    Parameters
+    ----------
+    connection : Connection
+        Inside `Database.transaction`.
+    plan_id : int
+    community_id : int, optional
+    version : int, optional
+        Version of the community that the author saw.
+    author : str
+
+    Raises
+    ------
+    ConflictError
+        If there is nothing to take back, or the plan is no draft.
+    StaleRowError
+        If the community has another version.
+    """
+    return _step(connection, plan_id, community_id, version, author, back=True)
+
+
+def redo(
+    connection: Connection,
+    plan_id: int,
+    *,
+    community_id: int | None = None,
+    version: int | None = None,
+    author: str,
+) -> EditResult:
+    """Do the edit again that was taken back last; parameters and errors as `undo`."""
+    return _step(connection, plan_id, community_id, version, author, back=False)
+
+
+def can_step(connection: Connection, plan_id: int) -> tuple[bool, bool]:
+    """Whether there is anything to undo, and to redo."""
+    row = connection.execute(
+        text(
+            "SELECT EXISTS (SELECT FROM plan_edits WHERE plan_id = :plan AND state = 'done'),"
+            " EXISTS (SELECT FROM plan_edits WHERE plan_id = :plan AND state = 'undone')"
+        ),
+        {"plan": plan_id},
+    ).one()
+    return bool(row[0]), bool(row[1])
+
+
+def _step(
+    connection: Connection,
+    plan_id: int,
+    community_id: int | None,
+    version: int | None,
+    author: str,
+    *,
+    back: bool,
+) -> EditResult:
+    found = _next(connection, plan_id, community_id, back=back)
+    if found is None:
+        word = "undo" if back else "do again"
+        known = connection.execute(
+            text("SELECT 1 FROM plans WHERE id = :plan"), {"plan": plan_id}
+        ).scalar_one_or_none()
+        if known is None:
+            raise NotFoundError(
+                f"There is no plan {plan_id}.", remedy="See /api/v1/plans for the plans there are."
+            )
+        raise ConflictError(f"There is nothing to {word}.", remedy="Make an edit first.")
+    before = load_community(connection, plan_id, found.community_id, lock=True)
+    require(before, version)
+    # Somebody may have been quicker while we waited for the lock.
+    again = _next(connection, plan_id, found.community_id, back=back)
+    if again is None or again.seq != found.seq:
+        require(before, -1)
+    image: dict[str, Any] = found.before if back else found.after
+    write_images(connection, plan_id, found.community_id, image)
+    seq = connection.execute(
+        text(
+            "INSERT INTO plan_edits (plan_id, community_id, kind, author, state, request, grids)"
+            " VALUES (:plan, :community, :kind, :author, 'event',"
+            " jsonb_build_object('of', CAST(:of AS bigint)), :grids) RETURNING seq"
+        ),
+        {
+            "plan": plan_id,
+            "community": found.community_id,
+            "kind": "undo" if back else "redo",
+            "author": author,
+            "of": found.seq,
+            "grids": found.grids,
+        },
+    ).scalar_one()
+    connection.execute(
+        text("UPDATE plan_edits SET state = :state, undone_seq = :undone WHERE seq = :seq"),
+        {
+            "seq": found.seq,
+            "state": "undone" if back else "done",
+            "undone": seq if back else None,
+        },
+    )
+    prove(connection)
+    after = load_community(connection, plan_id, found.community_id)
+    present = [g["id"] for g in image["grids"]]
+    return EditResult(
+        seq,
+        before,
+        replace(after, version=before.version + 1),
+        tuple(g for g in present if g in after.grids),
+        tuple(image["gone"]),
+    )
+
+
+def _next(
+    connection: Connection, plan_id: int, community_id: int | None, *, back: bool
+) -> Any | None:
+    where = "" if community_id is None else " AND community_id = :community"
+    order = "seq DESC" if back else "undone_seq DESC"
+    return connection.execute(
+        text(
+            "SELECT seq, community_id, before, after, grids FROM plan_edits"
+            f" WHERE plan_id = :plan AND state = :state{where} ORDER BY {order} LIMIT 1"
+        ),
+        {
+            "plan": plan_id,
+            "community": community_id,
+            "state": "done" if back else "undone",
+        },
+    ).one_or_none()
