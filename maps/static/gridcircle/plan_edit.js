@@ -357,7 +357,7 @@ Gridcircle.begin = function (map) {
     });
     // What is there now makes room for what would be.
     outlines.clearLayers();
-    for (const { id: gridId } of [...answer.changed.features, ...answer.before.features]) {
+    for (const { id: gridId } of [...preview.affected(answer).features, ...answer.before.features.filter((f) => answer.removed.includes(f.id))]) {
       labelOf.get(gridId)?.remove();
       shapeOf.get(gridId)?.remove();
     }
@@ -485,7 +485,7 @@ Gridcircle.begin = function (map) {
     const [feature] = chosen;
     if (!feature) return hint(word("rename_choose"));
     const name = element("input", { type: "text", value: feature.properties.name || "", maxlength: "80", id: "gp-rename" });
-    const code = element("input", { type: "text", value: feature.properties.code || "", maxlength: "15", inputmode: "numeric", pattern: "[0-9]{15}" });
+    const code = element("input", { type: "text", value: feature.properties.code || "", maxlength: "64", inputmode: "numeric" });
     const known = feature.properties.staff || {};
     const staff = Object.keys(known).map((role) =>
       [role, element("input", { type: "number", min: "0", max: "10000", step: "1", value: String(known[role]), required: true })]);
@@ -571,6 +571,9 @@ Gridcircle.begin = function (map) {
     svg.append(path);
     return svg;
   }
+  // Enter belongs to the tool, not to the button that a pointer has started it by.
+  bar.addEventListener("click", (event) => event.detail && document.activeElement?.blur());
+  hintBox.addEventListener("click", (event) => event.detail && document.activeElement?.blur());
   const toolbar = (() => {
     const buttons = new Map();
     const add = (name, onclick, key = "") => {

@@ -34,16 +34,31 @@ GridcirclePlan.preview = function (map) {
     return L.geoJSON({ type: "FeatureCollection", features }, { ...quiet, style }).addTo(drawn);
   }
 
+  /** Grids that an edit is about: a neighbour that only gets a vertex more is not. */
+  function affected(answer) {
+    const before = new Map(answer.before.features.map((f) => [f.id, f.properties]));
+    const rules = (about) => JSON.stringify(about.broken);
+    const some = answer.changed.features.filter(({ id, properties: now }) => {
+      const was = before.get(id);
+      return !was || rules(was) !== rules(now) ||
+        ["households", "people", "buildings", "name", "code", "kind"].some((key) => was[key] !== now[key]);
+    });
+    return some.length ? some : answer.changed.features;
+  }
+
   /** Grids before as dashes, grids after in their colours with what changes in their labels. */
   function draw(answer) {
     drawn.clearLayers();
     const before = new Map(answer.before.features.map((f) => [f.id, f]));
-    outline(answer.changed.features, (f) => ({
+    const about = affected(answer);
+    const shown = new Set([...about.map((f) => f.id), ...(answer.removed || [])]);
+    const was = answer.before.features.filter((f) => shown.has(f.id));
+    outline(about, (f) => ({
       color: "#5b1a7a", weight: 3.4, fillColor: Plan.color(f.properties), fillOpacity: 0.66,
     }));
-    outline(answer.before.features, () => ({ color: "#ffffff", weight: 4, fill: false, opacity: 0.85 }));
-    const shape = outline(answer.before.features, () => ({ color: "#1b1b1b", weight: 1.8, dashArray: "6 5", fill: false }));
-    for (const feature of answer.changed.features) {
+    outline(was, () => ({ color: "#ffffff", weight: 4, fill: false, opacity: 0.85 }));
+    const shape = outline(was, () => ({ color: "#1b1b1b", weight: 1.8, dashArray: "6 5", fill: false }));
+    for (const feature of about) {
       const was = before.get(feature.id)?.properties.households;
       const now = feature.properties.households;
       const text = was === undefined || was === now ? word("n_homes", { n: number(now) }) : `${number(was)} → ${number(now)}`;
@@ -73,7 +88,7 @@ GridcirclePlan.preview = function (map) {
 
   function table(answer) {
     const before = new Map(answer.before.features.map((f) => [f.id, f.properties]));
-    const rows = answer.changed.features.flatMap((f) => [
+    const rows = affected(answer).flatMap((f) => [
       row(Plan.tail({ id: f.id, ...f.properties }), before.get(f.id) || null, f.properties, f.properties),
       element("tr", { class: "gp-rule" }, element("td", { colspan: "4" }, state(f.properties))),
     ]);
@@ -91,6 +106,7 @@ GridcirclePlan.preview = function (map) {
   }
 
   return {
+    affected,
     close,
     get isOpen() {
       return !box.hidden;
