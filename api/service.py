@@ -95,6 +95,11 @@ class Service:
             raise NotReadyError("The database is being opened.", remedy="Try again shortly.")
         return self._circles
 
+    @property
+    def closing(self) -> bool:
+        """Whether the service is about to stop."""
+        return self._closing.is_set()
+
     def start(self) -> None:
         """Open the database, then load the city in a thread of its own."""
         if self._database is None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from sqlalchemy import Connection, text
 
 from data.database import Database
+from data.importers.grids import import_grids
 from data.importers.households import estimate_missing, import_households
 from data.importers.keep import write
 from data.importers.layers import import_layer
@@ -78,7 +79,7 @@ def import_city(
             progress=progress,
         )
     ]
-    for layer in ("areas", "compounds", "grids"):
+    for layer in ("areas", "compounds"):
         path = getattr(sources, layer)
         if path is not None:
             reports.append(import_layer(database, path, layer, actor=actor, progress=progress))
@@ -87,9 +88,36 @@ def import_city(
             import_households(database, sources.households, actor=actor, progress=progress)
         )
     reports.append(estimate(database, sources.osm, actor=actor, progress=progress))
+    if sources.grids is not None:
+        reports.append(_grids(database, sources.grids, actor=actor, progress=progress))
     if sources.stations is not None:
         reports.append(import_stations(database, sources.stations, actor=actor, progress=progress))
     return reports
+
+
+def _grids(database: Database, path: Path, *, actor: str, progress: Progress) -> ImportReport:
+    """Publish the grids as a plan, unless one is published: planners' work is not overwritten."""
+    with database.connect() as connection:
+        published = connection.execute(
+            text("SELECT name FROM plans WHERE state = 'published'")
+        ).scalar_one_or_none()
+        communities = connection.execute(
+            text("SELECT count(*) FROM areas WHERE level = 'community'")
+        ).scalar_one()
+    if published is not None:
+        return ImportReport(
+            "grids",
+            path.name,
+            warnings=[
+                f"not read: the plan {published} is published; gridcircle import grids makes a "
+                "draft of the file"
+            ],
+        )
+    if not communities:
+        return import_layer(database, path, "grids", actor=actor, progress=progress)
+    return import_grids(
+        database, path, actor=actor, name="现行网格", publish=True, progress=progress
+    )
 
 
 def estimate(

@@ -111,6 +111,49 @@ def import_layer_command(
         _run(run, file, rejects, as_json=as_json)
 
 
+@import_app.command("grids")
+def import_grids_command(
+    file: FileArgument,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the plan (default: the file's).")
+    ] = None,
+    publish: Annotated[
+        bool, typer.Option("--publish", help="Publish it at once; without, it is a draft.")
+    ] = False,
+    tolerance: Annotated[
+        float,
+        typer.Option(
+            "--tolerance", min=0.0, max=50.0, help="Close gaps and overlaps up to so many metres."
+        ),
+    ] = 2.0,
+    crs: CrsOption = None,
+    file_layer: Annotated[
+        str | None, typer.Option("--layer", help="Layer inside the file; the first by default.")
+    ] = None,
+    rejects: RejectsOption = None,
+    dry_run: DryRunOption = False,
+    actor: ActorOption = "local",
+    as_json: JsonOption = False,
+) -> None:
+    """Make a plan from a file of grids, repaired into a partition of every community."""
+    with errors_for_people(as_json=as_json):
+        from data.importers.grids import import_grids
+
+        run = lambda database, progress: import_grids(  # noqa: E731
+            database,
+            file,
+            actor=actor,
+            name=name,
+            publish=publish,
+            tolerance_m=tolerance,
+            crs=crs,
+            file_layer=file_layer,
+            dry_run=dry_run,
+            progress=progress,
+        )
+        _run(run, file, rejects, as_json=as_json)
+
+
 @import_app.command("stations")
 def import_stations_command(
     file: FileArgument,

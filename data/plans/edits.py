@@ -202,7 +202,7 @@ def _transfer(_connection: Connection, draft: _Draft, request: Request, _taken: 
     if request.get("patch") is not None:
         draft.take(draft.community.partition().transfer(to.id, _geometry(request, "patch")))
         return
-    patch = _cells_patch(_connection, draft.community, to.id, request["buildings"])
+    patch = building_patch(_connection, draft.community, to.id, request["buildings"])
     draft.take(draft.community.partition().transfer(to.id, patch))
 
 
@@ -432,10 +432,16 @@ def _new_rows(draft: _Draft, change: Change, taken: set[str]) -> dict[int, GridR
     }
 
 
-def _cells_patch(
+def building_patch(
     connection: Connection, community: Community, to: int, buildings: Sequence[int]
 ) -> shapely.Geometry:
-    """Join the cells of buildings, each as far as it lies in the building's own grid."""
+    """Join the cells of buildings, each as far as it lies in the building's own grid.
+
+    Raises
+    ------
+    NotFoundError, InvalidRowError
+        If a building is not in the community, or all are in the grid already.
+    """
     place = {int(b): n for n, b in enumerate(community.building)}
     unknown = [b for b in buildings if int(b) not in place]
     if unknown:

@@ -68,7 +68,8 @@ def change_state(
     connection.execute(
         text(
             "UPDATE plans SET state = CAST(:to AS text), published_at ="
-            " CASE WHEN CAST(:to AS text) = 'published' THEN now() ELSE published_at END WHERE id = :plan"
+            " CASE WHEN CAST(:to AS text) = 'published' THEN now() ELSE published_at END"
+            " WHERE id = :plan"
         ),
         {"to": to, "plan": plan_id},
     )

@@ -65,7 +65,7 @@ def test_a_split_keeps_code_and_id_of_the_larger_part(town: PlanTown) -> None:
     result = do(town, "C1", kind="split", grid=first["id"], line=line((120, -60), (120, 1060)))
     after = {f["id"]: f["properties"] for f in grids_of(town, "C1")}
     assert after[first["id"]]["code"] == first["properties"]["code"]
-    (new,) = set(after) - {f["id"] for f in [first]} - {g for g in result.before.grids}
+    (new,) = set(after) - {f["id"] for f in [first]} - set(result.before.grids)
     assert (
         after[new]["households"] + after[first["id"]]["households"]
         == (first["properties"]["households"])

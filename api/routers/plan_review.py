@@ -1,0 +1,144 @@
+"""The review of plans: states, comments, comparison, suggestions, and live changes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request
+from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import Response
+
+from api.author import AuthorDependency
+from api.errors import BadHeaderError
+from api.plan_schemas import NewComment, StateChange
+from api.responses import JsonResponse, dump
+from api.schemas import RowId
+from api.service import Service, ServiceDependency
+from data.plans.comments import add_comment, list_comments
+from data.plans.compare import compare_plans
+from data.plans.feed import Changes, read_changes
+from data.plans.reading import read_plan, require_plan
+from data.plans.states import change_state
+from data.plans.suggest import suggest
+
+router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
+
+POLL_S = 0.7
+"""Seconds between looks for changes: a page knows within two."""
+
+
+@router.post("/{plan_id}/state", summary="Send to review, return, publish, archive")
+def state(
+    service: ServiceDependency, author: AuthorDependency, plan_id: RowId, body: StateChange
+) -> Response:
+    """Move a plan on. Publishing is one transaction; publish the old plan again to undo it."""
+    with service.database.transaction(actor=author) as connection:
+        change_state(connection, plan_id, body.to, author=author, comment=body.comment)
+        return JsonResponse(read_plan(connection, plan_id))
+
+
+@router.get("/{plan_id}/comments", summary="Comments on a plan")
+def comments(service: ServiceDependency, plan_id: RowId) -> Response:
+    """List comments, oldest first."""
+    with service.database.connect() as connection:
+        return JsonResponse({"comments": list_comments(connection, plan_id)})
+
+
+@router.post("/{plan_id}/comments", summary="Comment on a plan", status_code=201)
+def comment(
+    service: ServiceDependency, author: AuthorDependency, plan_id: RowId, body: NewComment
+) -> Response:
+    """Add a comment, pinned to a point or a grid if it names one."""
+    with service.database.transaction(actor=author) as connection:
+        made = add_comment(
+            connection,
+            plan_id,
+            body.text,
+            author=author,
+            point=None if body.point is None else body.point.coordinates,
+            grid=body.grid,
+        )
+    return JsonResponse(made, status_code=201)
+
+
+@router.get("/{plan_id}/compare", summary="Compare two plans")
+def compare(
+    service: ServiceDependency,
+    plan_id: RowId,
+    other: Annotated[
+        str,
+        Query(alias="with", pattern=r"^(published|[1-9]\d{0,17})$", description="Id, or published"),
+    ] = "published",
+) -> Response:
+    """Totals, changed grids and moved buildings of this plan against another."""
+    with service.database.connect() as connection:
+        before = None if other == "published" else int(other)
+        return JsonResponse(compare_plans(connection, plan_id, before))
+
+
+@router.get("/{plan_id}/suggestions", summary="How to mend a grid over its limits")
+def suggestions(
+    service: ServiceDependency,
+    plan_id: RowId,
+    grid: Annotated[int, Query(ge=1, description="Id of the grid.")],
+) -> Response:
+    """Edits that bring a grid under its limits, cheapest first; empty where it keeps them."""
+    with service.database.connect() as connection:
+        return JsonResponse({"suggestions": suggest(connection, grid, plan_id)})
+
+
+@router.get(
+    "/{plan_id}/events",
+    summary="Changes as they happen",
+    response_class=EventSourceResponse,
+    responses={200: {"content": {"text/event-stream": {}}}},
+)
+async def events(
+    request: Request,
+    service: ServiceDependency,
+    plan_id: RowId,
+    after: Annotated[int | None, Query(ge=0, description="seq to begin after")] = None,
+    last_event_id: Annotated[str | None, Header(alias="Last-Event-ID")] = None,
+) -> EventSourceResponse:
+    """Server-sent events: ``change`` with the same members as in /changes.
+
+    Without ``after`` (or Last-Event-ID, which browsers send when they come back) only what
+    happens from now on.
+    """
+    start = after
+    if last_event_id:
+        if not last_event_id.isdigit():
+            raise BadHeaderError(f"Last-Event-ID: {last_event_id[:80]} is no number.")
+        start = int(last_event_id)
+    begin = await run_in_threadpool(_start, service, plan_id, start)
+    return EventSourceResponse(_events(request, service, plan_id, begin), ping=15)
+
+
+def _start(service: Service, plan_id: int, after: int | None) -> int:
+    with service.database.connect() as connection:
+        require_plan(connection, plan_id)
+        return int(read_plan(connection, plan_id)["seq"]) if after is None else after
+
+
+def _read(service: Service, plan_id: int, after: int) -> Changes:
+    with service.database.connect() as connection:
+        return read_changes(connection, plan_id, after=after)
+
+
+async def _events(
+    request: Request, service: Service, plan_id: int, seq: int
+) -> AsyncIterator[ServerSentEvent]:
+    sent: set[int] = set()
+    while not await request.is_disconnected() and not service.closing:
+        found = await run_in_threadpool(_read, service, plan_id, seq)
+        for change in found.changes:
+            if change["seq"] not in sent:
+                sent.add(change["seq"])
+                # Who comes back asks after the settled number: rather twice than never.
+                yield ServerSentEvent(data=dump(change).decode(), event="change", id=str(found.seq))
+        seq = found.seq
+        sent = {number for number in sent if number > seq}
+        await asyncio.sleep(POLL_S)

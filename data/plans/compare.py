@@ -1,0 +1,130 @@
+"""Two plans side by side: grids, figures, and the buildings that lie in another grid."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+from data.errors import NotFoundError
+from data.plans.models import STAFF
+from data.plans.reading import read_plan
+
+_GRIDS = f"""
+SELECT g.id, g.code, g.name, g.kind, g.community_id AS community,
+       {" + ".join(f"g.{role}" for role in STAFF)} AS staff, md5(ST_AsBinary(g.geom)) AS shape,
+       count(b.building_id)::int AS buildings,
+       coalesce(sum(t.households), 0)::int AS households,
+       coalesce(sum(t.people), 0)::int AS people
+  FROM plan_grids g LEFT JOIN plan_buildings b ON b.grid_id = g.id
+  LEFT JOIN buildings t ON t.id = b.building_id
+ WHERE g.plan_id = :plan AND g.kind <> 'micro' GROUP BY g.id ORDER BY g.code
+"""
+_MOVED = """
+SELECT t.id AS building, t.code AS building_code, t.name, o.code AS "from", n.code AS "to",
+       coalesce(t.households, 0) AS households, coalesce(t.people, 0) AS people
+  FROM plan_buildings a
+  JOIN plan_buildings b ON b.building_id = a.building_id AND b.plan_id = :after
+  JOIN plan_grids o ON o.id = a.grid_id
+  JOIN plan_grids n ON n.id = b.grid_id
+  JOIN buildings t ON t.id = a.building_id
+ WHERE a.plan_id = :before AND o.code <> n.code
+ ORDER BY o.code, n.code, t.code
+"""
+_FIGURES = ("households", "people", "buildings", "staff")
+
+
+def published_plan(connection: Connection) -> int:
+    """Id of the published plan.
+
+    Raises
+    ------
+    NotFoundError
+        If none is published.
+    """
+    found = connection.execute(
+        text("SELECT id FROM plans WHERE state = 'published'")
+    ).scalar_one_or_none()
+    if found is None:
+        raise NotFoundError(
+            "No plan is published yet.", remedy="Publish one, or compare with a plan by its id."
+        )
+    return int(found)
+
+
+def compare_plans(connection: Connection, plan_id: int, other: int | None) -> dict[str, Any]:
+    """Say what a plan changes against another.
+
+    A grid is the same where the code is. A code that one side lacks is set beside the grid of the
+    other side that holds most of its households.
+
+    Parameters
+    ----------
+    connection : Connection
+    plan_id : int
+        After.
+    other : int or None
+        Before; None for the published plan.
+
+    Returns
+    -------
+    dict
+        ``totals`` of both, ``grids`` that are new, gone or changed, and ``moved`` buildings.
+    """
+    before_id = published_plan(connection) if other is None else other
+    totals = {
+        "before": read_plan(connection, before_id)["totals"],
+        "after": read_plan(connection, plan_id)["totals"],
+    }
+    before = {r["code"]: dict(r) for r in _rows(connection, _GRIDS, plan=before_id)}
+    after = {r["code"]: dict(r) for r in _rows(connection, _GRIDS, plan=plan_id)}
+    moved = [dict(r) for r in _rows(connection, _MOVED, before=before_id, after=plan_id)]
+    went: dict[str, dict[str, int]] = {}
+    came: dict[str, dict[str, int]] = {}
+    for row in moved:
+        weight = row["households"] * 1000 + 1
+        for book, key, value in ((went, "from", "to"), (came, "to", "from")):
+            sums = book.setdefault(row[key], {})
+            sums[row[value]] = sums.get(row[value], 0) + weight
+    grids = []
+    for code in sorted(before.keys() | after.keys()):
+        old, new = before.get(code), after.get(code)
+        if old is not None and new is not None:
+            same = all(old[k] == new[k] for k in ("shape", "name", "kind", *_FIGURES))
+            if not same:
+                grids.append(_pair("changed", old, new))
+        elif new is not None:
+            origin = before.get(_most(came.get(code)))
+            grids.append(_pair("new", None, new) | {"code_before": origin and origin["code"]})
+        elif old is not None:
+            heir = after.get(_most(went.get(code)))
+            grids.append(_pair("removed", old, None) | {"code_after": heir and heir["code"]})
+    return {"before": before_id, "after": plan_id, "totals": totals, "grids": grids, "moved": moved}
+
+
+def _rows(connection: Connection, statement: str, **values: int) -> list[Any]:
+    return list(connection.execute(text(statement), values).mappings())
+
+
+def _most(sums: dict[str, int] | None) -> str:
+    return max(sums, key=lambda code: (sums[code], code)) if sums else ""
+
+
+def _pair(change: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -> dict[str, Any]:
+    row: dict[str, Any] = {
+        "change": change,
+        "code_before": old and old["code"],
+        "code_after": new and new["code"],
+        "name_before": old and old["name"],
+        "name_after": new and new["name"],
+        "kind_before": old and old["kind"],
+        "kind_after": new and new["kind"],
+        "grid_before": old and old["id"],
+        "grid_after": new and new["id"],
+        "community": (new or old or {})["community"],
+        "boundary_changed": bool(old and new and old["shape"] != new["shape"]),
+    }
+    for figure in _FIGURES:
+        row[f"{figure}_before"] = old and old[figure]
+        row[f"{figure}_after"] = new and new[figure]
+    return row

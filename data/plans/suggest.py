@@ -1,0 +1,241 @@
+"""The cheapest ways to bring a grid back under its limits, each one edit."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from sqlalchemy import Connection, text
+
+from data.errors import NotFoundError
+from data.plans.community import Community, load_community
+from data.plans.edits import building_patch
+from geo.errors import PartitionError
+
+MOST = 5
+"""Suggestions given."""
+TRIES = 60
+"""Buildings looked at for each neighbour, nearest first."""
+
+_DIRECTIONS = (
+    ("east", "东"),
+    ("north-east", "东北"),
+    ("north", "北"),
+    ("north-west", "西北"),
+    ("west", "西"),
+    ("south-west", "西南"),
+    ("south", "南"),
+    ("south-east", "东南"),
+)
+
+
+def suggest(connection: Connection, grid_id: int, plan_id: int) -> list[dict[str, Any]]:
+    """Find edits that mend a grid with too many households or people.
+
+    Buildings nearest to a neighbour with room are given to it, as few households as bring the
+    grid under its limits, each checked to leave both grids in one piece; where no neighbour has
+    room, a split into halves of equal households.
+
+    Parameters
+    ----------
+    connection : Connection
+    grid_id, plan_id : int
+
+    Returns
+    -------
+    list of dict
+        ``text``, ``text_zh``, ``edit`` (as the API takes it) and ``after`` (figures by grid),
+        best first; empty for a grid within its limits.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such grid in the plan.
+    """
+    community_id = connection.execute(
+        text("SELECT community_id FROM plan_grids WHERE id = :grid AND plan_id = :plan"),
+        {"grid": grid_id, "plan": plan_id},
+    ).scalar_one_or_none()
+    if community_id is None:
+        raise NotFoundError(
+            f"Plan {plan_id} has no grid {grid_id}.", remedy="List its grids to see them."
+        )
+    community = load_community(connection, plan_id, int(community_id))
+    grid = community.grids[grid_id]
+    households, people, _ = community.sums()[grid_id]
+    limits = community.limits
+    over = (households - limits.households, people - limits.people)
+    if grid.kind != "base" or max(over) <= 0:
+        return []
+    found = []
+    for other in community.grids.values():
+        if other.id != grid_id and other.kind == "base":
+            given = _give(connection, community, grid_id, other.id, over)
+            if given is not None:
+                found.append(given)
+    found.sort(key=lambda s: (s["_left"], s["_moved"]))
+    if not found or found[0]["_left"] > 0:
+        halves = _halves(community, grid_id)
+        if halves is not None:
+            found.append(halves)
+    return [{k: v for k, v in s.items() if not k.startswith("_")} for s in found[:MOST]]
+
+
+def _give(
+    connection: Connection, community: Community, grid: int, to: int, over: tuple[int, int]
+) -> dict[str, Any] | None:
+    """Find the fewest buildings near a neighbour to give to it; None where it has no room."""
+    giver, taker = community.grids[grid], community.grids[to]
+    if shapely.distance(giver.shape, taker.shape) > 0:
+        return None
+    sums = community.sums()
+    room = (
+        community.limits.households - sums[to][0],
+        community.limits.people - sums[to][1],
+    )
+    if min(room) <= 0:
+        return None
+    own = np.flatnonzero(community.grid_of == grid)
+    away = shapely.distance(shapely.points(community.point[own]), taker.shape)
+    order = own[np.argsort(away, kind="stable")][:TRIES]
+    order = order[community.households[order] > 0]
+    chosen: list[int] = []
+    moved = np.zeros(2, np.int64)
+    best: tuple[list[int], NDArray[np.int64]] | None = None
+    for n in order.tolist():
+        load = np.array([community.households[n], community.people[n]])
+        if (moved + load > room).any():
+            continue
+        if _possible(connection, community, to, [*chosen, n]):
+            chosen.append(n)
+            moved = moved + load
+            best = (list(chosen), moved.copy())
+            if (moved >= over).all():
+                break
+    if best is None:
+        return None
+    chosen, moved = best
+    chosen = _fewer(connection, community, to, chosen, over)
+    moved = np.array([community.households[chosen].sum(), community.people[chosen].sum()], np.int64)
+    left = max(0, *(int(o - m) for o, m in zip(over, moved, strict=True)))
+    english, chinese = _direction(giver.shape, taker.shape)
+    buildings = [int(community.building[n]) for n in chosen]
+    return {
+        "text": f"Give {len(chosen)} buildings with {moved[0]} households to {taker.name}"
+        f" in the {english}",
+        "text_zh": f"把 {len(chosen)} 栋楼（{moved[0]} 户）划给{chinese}面的{taker.name}",
+        "edit": {
+            "kind": "transfer",
+            "community": community.id,
+            "to": to,
+            "buildings": buildings,
+        },
+        "after": {
+            str(grid): _figures(sums[grid], -moved, -len(chosen)),
+            str(to): _figures(sums[to], moved, len(chosen)),
+        },
+        "_left": left,
+        "_moved": int(moved[0]),
+    }
+
+
+def _fewer(
+    connection: Connection,
+    community: Community,
+    to: int,
+    chosen: list[int],
+    over: tuple[int, int],
+) -> list[int]:
+    """Leave out what is not needed: the last ones may have been enough without the first."""
+    for n in sorted(chosen, key=lambda n: int(community.households[n])):
+        rest = [m for m in chosen if m != n]
+        enough = community.households[rest].sum() >= over[0] and (
+            community.people[rest].sum() >= over[1]
+        )
+        if rest and enough and _possible(connection, community, to, rest):
+            chosen = rest
+    return chosen
+
+
+def _possible(connection: Connection, community: Community, to: int, chosen: list[int]) -> bool:
+    buildings = [int(community.building[n]) for n in chosen]
+    patch = building_patch(connection, community, to, buildings)
+    try:
+        change = community.partition().transfer(to, patch)
+    except PartitionError:
+        return False
+    rows = {g: replace(r, shape=change.after.get(g, r.shape)) for g, r in community.grids.items()}
+    after = replace(community, grids=rows).settled()
+    moved = np.flatnonzero(after.grid_of != community.grid_of)
+    return set(moved.tolist()) == set(chosen)
+
+
+def _halves(community: Community, grid: int) -> dict[str, Any] | None:
+    """Split across the longer axis, where half of the households lie on each side."""
+    row = community.grids[grid]
+    own = np.flatnonzero(community.grid_of == grid)
+    weights = community.households[own].astype(float)
+    if len(own) < 2 or weights.sum() <= 0:
+        return None
+    stretch = np.array([math.cos(math.radians(row.shape.centroid.y)), 1.0])
+    points = community.point[own] * stretch
+    middle = np.average(points, axis=0, weights=weights)
+    spread = np.cov((points - middle).T, aweights=weights) if len(own) > 2 else np.eye(2)
+    axis = np.linalg.eigh(spread)[1][:, -1]
+    along = (points - middle) @ axis
+    order = np.argsort(along)
+    half = int(np.searchsorted(np.cumsum(weights[order]), weights.sum() / 2))
+    half = min(max(half, 0), len(own) - 2)
+    cut = (along[order[half]] + along[order[half + 1]]) / 2
+    across = np.array([-axis[1], axis[0]])
+    west, south, east, north = row.shape.bounds
+    far = math.hypot(east - west, north - south)
+    ends = [(middle + axis * cut + across * side * far) / stretch for side in (-1, 1)]
+    line = shapely.LineString(ends)
+    try:
+        change = community.partition().split(grid, line, pieces=2)
+    except PartitionError:
+        return None
+    new = next(g for g in change.after if g < 0)
+    inside = shapely.intersects(change.after[new], shapely.points(community.point[own]))
+    sums = community.sums()[grid]
+    moved = np.array([community.households[own[inside]].sum(), community.people[own[inside]].sum()])
+    return {
+        "text": f"Split {row.name} into {sums[0] - moved[0]} and {moved[0]} households",
+        "text_zh": f"把{row.name}分成 {sums[0] - moved[0]} 户和 {moved[0]} 户两个网格",
+        "edit": {
+            "kind": "split",
+            "community": community.id,
+            "grid": grid,
+            "line": {
+                "type": "LineString",
+                "coordinates": [[round(float(v), 9) for v in end] for end in ends],
+            },
+        },
+        "after": {
+            str(grid): _figures(sums, -moved, -int(inside.sum())),
+            "new": _figures((0, 0, 0), moved, int(inside.sum())),
+        },
+        "_left": 0,
+        "_moved": int(moved[0]),
+    }
+
+
+def _figures(
+    sums: tuple[int, int, int], moved: NDArray[np.int64], buildings: int
+) -> dict[str, int]:
+    return {
+        "households": int(sums[0] + moved[0]),
+        "people": int(sums[1] + moved[1]),
+        "buildings": int(sums[2] + buildings),
+    }
+
+
+def _direction(one: shapely.Polygon, other: shapely.Polygon) -> tuple[str, str]:
+    a, b = one.centroid, other.centroid
+    angle = math.atan2(b.y - a.y, (b.x - a.x) * math.cos(math.radians(a.y)))
+    return _DIRECTIONS[round(angle / (math.pi / 4)) % 8]

@@ -1,0 +1,200 @@
+"""Review, publishing, comparison, suggestions and live changes over HTTP."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from typing import Any
+
+import httpx
+import pytest
+from plan_town import community_ids, line, seed_plan
+from sqlalchemy import text
+
+from data.database import Database
+
+
+@pytest.fixture(scope="module")
+def published(town: Database) -> int:
+    with town.transaction("test") as connection:
+        return seed_plan(connection)
+
+
+@pytest.fixture(scope="module")
+def c1(town: Database) -> int:
+    with town.connect() as connection:
+        return community_ids(connection)["C1"]
+
+
+@pytest.fixture
+def draft(client: httpx.Client, published: int) -> int:
+    made = client.post("/api/v1/plans", json={"name": "草案", "source": {"plan": published}})
+    assert made.status_code == 201, made.text
+    return int(made.json()["id"])
+
+
+def grids(client: httpx.Client, plan: int, community: int) -> list[dict[str, Any]]:
+    answer = client.get(f"/api/v1/plans/{plan}/grids", params={"community": community})
+    return answer.json()["features"]
+
+
+def split(client: httpx.Client, plan: int, community: int, version: int = 1) -> dict[str, Any]:
+    one = grids(client, plan, community)[0]["id"]
+    answer = client.post(
+        f"/api/v1/plans/{plan}/edits",
+        json={
+            "kind": "split",
+            "community": community,
+            "grid": one,
+            "line": line((120, -60), (120, 1060)),
+        },
+        headers={"If-Match": f'"{version}"'},
+    )
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def move(client: httpx.Client, plan: int, to: str) -> httpx.Response:
+    return client.post(f"/api/v1/plans/{plan}/state", json={"to": to, "comment": "街道已同意"})
+
+
+def grid_layer(town: Database) -> list[tuple[Any, ...]]:
+    with town.connect() as connection:
+        return [
+            tuple(row)
+            for row in connection.execute(
+                text("SELECT code, name, kind, ST_AsText(geom) FROM grids ORDER BY code")
+            )
+        ]
+
+
+def building_grids(town: Database) -> list[tuple[Any, ...]]:
+    with town.connect() as connection:
+        return [
+            tuple(row)
+            for row in connection.execute(
+                text(
+                    "SELECT b.code, g.code FROM buildings b LEFT JOIN grids g ON g.id = b.grid_id"
+                    " ORDER BY b.code"
+                )
+            )
+        ]
+
+
+def test_publishing_changes_the_layer_and_publishing_the_old_plan_undoes_it(
+    client: httpx.Client, town: Database, published: int, draft: int, c1: int
+) -> None:
+    layer, homes = grid_layer(town), building_grids(town)
+    split(client, draft, c1)
+    assert grid_layer(town) == layer
+    assert move(client, draft, "review").json()["state"] == "review"
+    refused = client.post(f"/api/v1/plans/{draft}/undo")
+    assert refused.status_code == 409
+    answer = move(client, draft, "published")
+    assert answer.json()["state"] == "published"
+    assert client.get(f"/api/v1/plans/{published}").json()["state"] == "archived"
+    assert len(grid_layer(town)) == len(layer) + 1
+    assert building_grids(town) != homes
+    assert move(client, published, "published").status_code == 200
+    assert client.get(f"/api/v1/plans/{draft}").json()["state"] == "archived"
+    assert grid_layer(town) == layer
+    assert building_grids(town) == homes
+
+
+def test_a_plan_goes_only_where_its_state_leads(client: httpx.Client, published: int) -> None:
+    refused = move(client, published, "draft")
+    assert refused.status_code == 409
+    assert "archived" in refused.json()["remedy"]
+
+
+def test_a_comparison_names_new_grids_and_every_moved_building(
+    client: httpx.Client, draft: int, c1: int
+) -> None:
+    made = split(client, draft, c1)
+    result = client.get(f"/api/v1/plans/{draft}/compare").json()
+    assert result["totals"]["before"]["households"] == result["totals"]["after"]["households"]
+    assert len(result["moved"]) == made["moved"]["buildings"]
+    assert sum(m["households"] for m in result["moved"]) == made["moved"]["households"]
+    by_change = {g["change"]: g for g in result["grids"] if g["change"] != "changed"}
+    new = by_change["new"]
+    assert new["code_before"] == result["moved"][0]["from"]
+    assert new["code_after"] == result["moved"][0]["to"]
+    same = client.get(f"/api/v1/plans/{draft}/compare", params={"with": draft}).json()
+    assert same["grids"] == []
+    assert same["moved"] == []
+
+
+def test_a_grid_over_its_limit_gets_moves_that_work(
+    client: httpx.Client, town: Database, draft: int, c1: int
+) -> None:
+    loads = sorted(f["properties"]["households"] for f in grids(client, draft, c1))
+    most = (loads[-1] + loads[-2] + 1) // 2
+    with town.transaction("test") as connection:
+        connection.execute(
+            text("UPDATE plans SET household_limit = :most WHERE id = :plan"),
+            {"plan": draft, "most": most},
+        )
+    over = [f for f in grids(client, draft, c1) if f["properties"]["households"] > most]
+    assert len(over) == 1
+    assert {b["rule"] for b in over[0]["properties"]["broken"]} >= {"households"}
+    assert "超过" in over[0]["properties"]["broken"][0]["message_zh"]
+    found = client.get(f"/api/v1/plans/{draft}/suggestions", params={"grid": over[0]["id"]}).json()[
+        "suggestions"
+    ]
+    assert found
+    best = found[0]
+    answer = client.post(
+        f"/api/v1/plans/{draft}/edits", json=best["edit"], headers={"If-Match": '"1"'}
+    )
+    assert answer.status_code == 200, answer.text
+    after = {str(f["id"]): f["properties"] for f in grids(client, draft, c1)}
+    assert after[str(over[0]["id"])]["households"] <= most
+    for grid, figures in best["after"].items():
+        if grid != "new":
+            assert {k: after[grid][k] for k in figures} == figures
+    fine = [g for g in after if after[g]["households"] <= most]
+    none = client.get(f"/api/v1/plans/{draft}/suggestions", params={"grid": fine[0]}).json()
+    assert none == {"suggestions": []}
+
+
+def test_comments_are_pinned_to_a_point_or_a_grid(client: httpx.Client, draft: int) -> None:
+    made = client.post(
+        f"/api/v1/plans/{draft}/comments",
+        json={"text": "此处应沿路", "point": {"type": "Point", "coordinates": [118.1, 36.95]}},
+    )
+    assert made.status_code == 201
+    (kept,) = client.get(f"/api/v1/plans/{draft}/comments").json()["comments"]
+    assert kept == made.json()
+    assert kept["point"]["coordinates"] == [118.1, 36.95]
+    assert client.post(f"/api/v1/plans/{draft}/comments", json={"text": " "}).status_code == 422
+
+
+def test_others_hear_of_an_edit_within_two_seconds(
+    client: httpx.Client, url: str, draft: int, c1: int
+) -> None:
+    heard: list[tuple[float, dict[str, Any]]] = []
+    listening = threading.Event()
+
+    def listen() -> None:
+        with (
+            httpx.Client(base_url=url, timeout=20) as other,
+            other.stream("GET", f"/api/v1/plans/{draft}/events") as stream,
+        ):
+            assert stream.headers["content-type"].startswith("text/event-stream")
+            listening.set()
+            for text_line in stream.iter_lines():
+                if text_line.startswith("data:"):
+                    heard.append((time.monotonic(), json.loads(text_line[5:])))
+                    return
+
+    thread = threading.Thread(target=listen)
+    thread.start()
+    assert listening.wait(10)
+    seq = split(client, draft, c1)["edit"]
+    done = time.monotonic()
+    thread.join(10)
+    assert heard
+    assert heard[0][1]["seq"] == seq
+    assert heard[0][1]["community"] == c1
+    assert heard[0][0] - done < 2
