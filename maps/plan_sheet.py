@@ -112,7 +112,7 @@ class ChangeSheet:
         ]
         rows = [
             [
-                one.get("name") or one.get("code") or str(one["building"]),
+                one.get("name") or one.get("building_code") or str(one["building"]),
                 _shown(one.get("from")),
                 _shown(one.get("to")),
                 one.get("households") or 0,

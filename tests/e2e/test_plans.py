@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 import shapely
+from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running import running
 from sqlalchemy import text
@@ -145,8 +146,11 @@ def page(browser: Browser) -> Iterator[Page]:
     page = context.new_page()
     page.set_default_timeout(20_000)
     page.on("dialog", lambda dialog: dialog.accept())
+    faults: list[str] = []
+    page.on("pageerror", lambda error: faults.append(str(error)))
     yield page
     context.close()
+    assert faults == []  # a script never fails, whatever was done
 
 
 def open_editor(page: Page, town: Town, plan: int, *, zoom: int = 16) -> None:
@@ -397,6 +401,121 @@ def test_a_name_is_changed_in_a_form(page: Page, town: Town) -> None:
     save(page)
     assert "<b>新名</b>" in town.grids(plan)
     expect(page.locator("#gp-selected h2")).to_have_text("<b>新名</b>")  # text, not markup
+
+
+def test_a_suggestion_mends_a_grid_over_its_limit_in_one_click(page: Page, town: Town) -> None:
+    plan = town.draft()
+    with town.database.transaction("test") as connection:
+        connection.execute(
+            text("UPDATE plans SET household_limit = 200 WHERE id = :plan"), {"plan": plan}
+        )
+    homes = town.homes(plan)
+    worst = max(homes, key=lambda name: homes[name])
+    assert homes[worst] > 200
+    open_editor(page, town, plan, zoom=15)
+    page.locator("#gp-broken button", has_text=worst).click()  # zooms to it
+    expect(page.locator("#gp-selected .gp-rules")).to_contain_text("200")
+    page.locator(".gp-suggest").first.click()
+    page.locator("#gp-save").wait_for()
+    save(page)
+    assert town.homes(plan)[worst] < homes[worst]
+    assert is_partition(town, plan)
+
+
+def test_a_draft_is_made_sent_commented_returned_and_put_into_use(page: Page, town: Town) -> None:
+    page.goto(f"{town.url}/plans")
+    page.click("#gp-new")
+    page.fill("#gp-form-name", "年度调整")
+    page.select_option("#gp-form-source", str(town.source))
+    page.locator("#gp-form button[type=submit]").click()
+    page.locator(".gp-label").first.wait_for()
+    plan = int(page.url.split("/plans/")[1].split("/")[0])
+    look_at(page, *MIDDLE_M, zoom=16)
+    page.click("[data-tool=merge]")
+    click(page, 100, 300)
+    click(page, 600, 300)
+    page.click("#gp-finish")
+    save(page)
+    page.locator(".gp-views a").nth(1).click()
+    page.click("#gp-send")
+    page.locator("#gp-approve").wait_for()
+    page.fill("#gp-comment-text", "请再看一下")
+    page.click("#gp-comment-pin")
+    click(page, 200, 200)
+    page.locator("#gp-comment button[type=submit]").click()
+    expect(page.locator("#gp-comments")).to_contain_text("请再看一下")
+    comment = town.get(f"/plans/{plan}/comments")["comments"][0]
+    assert (
+        shapely.Point(comment["point"]["coordinates"]).distance(shapely.Point(lonlat(200, 200)))
+        < 2e-4
+    )
+    # In review nothing can be changed.
+    page.goto(f"{town.url}/plans/{plan}/edit")
+    expect(page.locator("[data-tool=split]")).to_be_disabled()
+    page.goto(f"{town.url}/plans/{plan}/review")
+    page.click("#gp-return")
+    page.locator("#gp-send").wait_for()
+    page.click("#gp-send")
+    page.click("#gp-approve")
+    expect(page.locator(".gp-state-published")).to_be_visible()
+    with town.database.connect() as connection:
+        codes = set(connection.scalars(text("SELECT code FROM grids")))
+        named = dict(
+            connection.execute(text("SELECT state, id FROM plans WHERE state = 'published'")).all()
+        )
+    assert named == {"published": plan}
+    assert len(codes) == len(GRIDS) - 1
+    page.goto(f"{town.url}/plans")
+    expect(page.locator(f"[data-plan='{plan}'] .gp-state")).to_have_text("在用")
+
+    # Compared with what was before, and printed.
+    page.goto(f"{town.url}/plans/{plan}/compare?with={town.source}&lang=en")
+    expect(page.locator("#gp-changed button")).to_have_count(len(changed(town, plan)))
+    moved = town.get(f"/plans/{plan}/compare?with={town.source}")["moved"]
+    expect(page.locator("#gp-moved tbody tr")).to_have_count(len(moved))
+    with page.expect_download() as download:
+        page.locator("#gp-sheets a").nth(1).click()
+    book = load_workbook(download.value.path())
+    assert book.worksheets[2].max_row == len(moved) + 1
+    with page.expect_download() as download:
+        page.locator("#gp-sheets a").first.click()
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF-")
+
+    # Another takes its place, and is taken back by restoring this one.
+    other = town.draft()
+    page.goto(f"{town.url}/plans/{other}/review?lang=zh")
+    page.click("#gp-send")
+    page.click("#gp-approve")
+    page.locator("#gp-revert").click()
+    expect(page.locator(".gp-state-archived")).to_be_visible()
+    assert town.get(f"/plans/{plan}")["state"] == "published"
+
+
+def changed(town: Town, plan: int) -> list[Any]:
+    found: list[Any] = town.get(f"/plans/{plan}/compare?with={town.source}")["grids"]
+    return found
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+@pytest.mark.parametrize("path", ["", "/{}/edit", "/{}/review", "/{}/compare"])
+def test_a_page_of_plans_asks_no_other_host_and_reports_no_error(
+    page: Page, town: Town, path: str, language: str
+) -> None:
+    faults: list[str] = []
+    requests: list[str] = []
+    page.on("console", lambda m: faults.append(m.text) if m.type in {"error", "warning"} else None)
+    page.on("request", lambda request: requests.append(request.url))
+    plan = town.draft()
+    page.goto(f"{town.url}/plans{path.format(plan)}?lang={language}")
+    page.locator(".gp-plan, .gp-name").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    assert faults == []
+    own = (f"{town.url}/", "data:", f"blob:{town.url}/")
+    assert [url for url in requests if not url.startswith(own)] == []
+    assert page.locator("#gc-problem").is_hidden()
+    # A word that is missing would show as its key.
+    text_shown = page.locator("body").inner_text()
+    assert not [word for word in text_shown.split() if "_" in word]
 
 
 def test_on_a_phone_a_grid_is_split_by_taps(browser: Browser, town: Town) -> None:

@@ -8,16 +8,27 @@ Gridcircle.begin = function (map) {
   Plan.legend(byId("gp-legend"));
 
   Gridcircle.guarded(async () => {
-    const asked = page.other ?? "published";
-    const [plan, told, list] = await Promise.all([
-      Plan.ask(page.plan, ""),
-      Plan.ask(page.plan, `/compare?with=${asked}`),
-      Gridcircle.ask("/api/v1/plans", { quiet: true }),
-    ]);
+    const [plan, list] = await Promise.all([Plan.ask(page.plan, ""), Gridcircle.ask("/api/v1/plans", { quiet: true })]);
     Plan.setLimits(plan.limits);
     Plan.head(byId("gp-head"), plan, "compare");
-    const before = page.other ?? list.plans.find((one) => one.state === "published")?.id ?? null;
+    if (plan.bounds) Gridcircle.show(map, [[plan.bounds[1], plan.bounds[0]], [plan.bounds[3], plan.bounds[2]]]);
+    const others = list.plans.filter((one) => one.id !== plan.id);
+    const before = page.other ?? Plan.earlier(plan, list.plans);
+    if (before === null) {
+      Plan.sides(map, null, plan.id);
+      byId("gp-totals").replaceChildren(element("p", { class: "gc-hint" }, word("compare_nothing")));
+      Plan.changedList(byId("gp-changed"), [], () => {});
+      return;
+    }
+    const select = element("select", {});
+    Gridcircle.options(select, others.map((one) => [one.id, `${one.name} · ${word(`plan_state_${one.state}`)}`]), before);
+    select.addEventListener("change", () => {
+      location.search = new URLSearchParams({ with: select.value, lang: page.language });
+    });
+    byId("gp-with").replaceChildren(element("label", { class: "gc-field" }, word("compare_with"), select));
+    const told = await Plan.ask(plan.id, `/compare?with=${before}`);
     Plan.sides(map, before, plan.id);
+    const goTo = Plan.outlineChanges(map, told);
     Plan.totals(byId("gp-totals"), told.totals, told.moved);
     byId("gp-changed-count").textContent = number(told.grids.length);
     Plan.changedList(byId("gp-changed"), told.grids, goTo);
@@ -30,20 +41,15 @@ Gridcircle.begin = function (map) {
       element("tbody", {},
         ...told.moved.slice(0, SHOWN).map((one) =>
           element("tr", {},
-            element("th", { scope: "row" }, String(one.name || one.code || one.building)),
+            element("th", { scope: "row" }, String(one.name || one.building_code || one.building)),
             element("td", {}, short(one.from)), element("td", {}, short(one.to)),
             element("td", { class: "gc-number" }, number(one.households)))),
         ...(told.moved.length ? [] : [element("tr", {}, element("td", { colspan: "4", class: "gc-none" }, word("compare_moved_none")))]),
         ...(told.moved.length > SHOWN
           ? [element("tr", {}, element("td", { colspan: "4", class: "gc-none" }, word("compare_more", { n: SHOWN })))] : [])));
-    const query = `with=${asked}&lang=${page.language}`;
+    const query = `with=${before}&lang=${page.language}`;
     byId("gp-sheets").replaceChildren(
       element("a", { class: "gc-button", href: `/plans/${plan.id}/sheet.pdf?${query}` }, word("sheet_pdf")),
       element("a", { class: "gp-action", href: `/plans/${plan.id}/sheet.xlsx?${query}` }, word("sheet_xlsx")));
-    if (plan.bounds) Gridcircle.show(map, [[plan.bounds[1], plan.bounds[0]], [plan.bounds[3], plan.bounds[2]]]);
   });
-
-  function goTo(grid) {
-    Plan.goTo(map, grid, page.plan);
-  }
 };

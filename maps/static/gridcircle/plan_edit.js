@@ -252,7 +252,8 @@ Gridcircle.begin = function (map) {
           onclick: () => propose(one.edit, text, feature) }, element("b", {}, text),
         element("small", {}, Object.entries(one.after || {}).map(([grid, figures]) => {
           const known = grids.get(Number(grid));
-          return `${known ? Plan.tail({ id: known.id, ...known.properties }) : `#${grid}`}: ${word("n_homes", { n: number(figures.households) })}`;
+          const title = known ? Plan.tail({ id: known.id, ...known.properties }) : word("grid_other");
+          return `${title}: ${word("n_homes", { n: number(figures.households) })}`;
         }).join(" · "))));
       }));
     if (!told.suggestions.length) byId("gp-suggested").replaceChildren(element("li", { class: "gc-none" }, word("suggestions_none")));
@@ -357,7 +358,7 @@ Gridcircle.begin = function (map) {
     });
     // What is there now makes room for what would be.
     outlines.clearLayers();
-    for (const { id: gridId } of [...preview.affected(answer).features, ...answer.before.features.filter((f) => answer.removed.includes(f.id))]) {
+    for (const { id: gridId } of [...preview.affected(answer), ...answer.before.features.filter((f) => answer.removed.includes(f.id))]) {
       labelOf.get(gridId)?.remove();
       shapeOf.get(gridId)?.remove();
     }
@@ -655,10 +656,15 @@ Gridcircle.begin = function (map) {
     const box = byId("gp-notice");
     const name = communities.get(last.community)?.name || "";
     for (const change of changes) remember(change);
+    const author = last.author || word("somebody");
     box.replaceChildren(element("div", { class: "gp-notice" },
-      element("b", {}, word("others_changed", { author: last.author || word("somebody"), n: changes.length, community: name })),
+      element("b", {}, last.community
+        ? word("others_changed", { author, n: changes.length, community: name })
+        : `${author} · ${word(`did_${last.kind}`)}`),
       element("div", { class: "gp-actions" },
-        element("button", { type: "button", class: "gp-action", onclick: () => { const one = communities.get(last.community); if (one) goToCommunity(one); } }, word("others_look")),
+        last.community
+          ? element("button", { type: "button", class: "gp-action", onclick: () => goToCommunity(communities.get(last.community)) }, word("others_look"))
+          : null,
         element("button", { type: "button", class: "gp-action", onclick: () => box.replaceChildren() }, word("close")))));
     // A preview keeps the version it saw: saving it then says that it is stale.
     quietly(async () => {

@@ -219,6 +219,15 @@ window.GridcirclePlan = (function () {
         figure(totals.broken, word("plan_broken_short"), true)),
     );
   }
+  /** What a plan is compared with: the plan in use, or what was before it; null where nothing is. */
+  function earlier(plan, plans) {
+    const others = plans.filter((one) => one.id !== plan.id);
+    const inUse = others.find((one) => one.state === "published");
+    const based = others.find((one) => one.id === plan.based_on);
+    const archived = others.filter((one) => one.state === "archived" && one.published_at)
+      .sort((a, b) => String(b.published_at).localeCompare(String(a.published_at)))[0];
+    return (plan.state === "published" ? archived || based : inUse || based)?.id ?? null;
+  }
   const stateTag = (state) => element("span", { class: `gp-state gp-state-${state}` }, word(`plan_state_${state}`));
 
   const time = (text) =>
@@ -227,7 +236,7 @@ window.GridcirclePlan = (function () {
 
   return {
     STATES, LOADS, load, color, style, isOver, broken, inLanguage, rulesText, tail, title, legend, tiles, polygons, contains,
-    box, bounds, label, labelAll, labelPoint, viewBox, ask, grids, head, stateTag, time,
+    box, bounds, label, labelAll, labelPoint, viewBox, ask, grids, head, earlier, stateTag, time,
     get limits() {
       return limits;
     },

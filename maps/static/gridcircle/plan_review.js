@@ -106,6 +106,7 @@ Gridcircle.begin = function (map) {
   }
 
   let sides = false;
+  let goTo = null;
   async function read() {
     const [found, list] = await Promise.all([Plan.ask(page.plan, ""), Gridcircle.ask("/api/v1/plans", { quiet: true })]);
     plan = found;
@@ -113,8 +114,7 @@ Gridcircle.begin = function (map) {
     Plan.setLimits(plan.limits);
     Plan.head(byId("gp-head"), plan, "review");
     showDecision();
-    const against = plans.find((one) => one.state === "published" && one.id !== plan.id)?.id
-      ?? plan.based_on ?? null;
+    const against = Plan.earlier(plan, plans);
     if (!sides) {
       sides = true;
       Plan.sides(map, against, plan.id);
@@ -128,7 +128,8 @@ Gridcircle.begin = function (map) {
     const told = await Plan.ask(plan.id, `/compare?with=${against}`);
     Plan.totals(byId("gp-totals"), told.totals, told.moved);
     byId("gp-changed-count").textContent = number(told.grids.length);
-    Plan.changedList(byId("gp-changed"), told.grids, (grid) => Plan.goTo(map, grid, plan.id));
+    goTo ??= Plan.outlineChanges(map, told);
+    Plan.changedList(byId("gp-changed"), told.grids, goTo);
   }
   commentForm();
   Gridcircle.guarded(read);

@@ -11,7 +11,10 @@ GridcirclePlan.sides = function (map, before, after) {
   const Plan = GridcirclePlan;
   map.getPane("names").style.zIndex = 425;
   const panes = ["before", "after"].map((name) => map.createPane(`grids_${name}`));
-  panes.forEach((pane) => (pane.style.zIndex = 300));
+  panes.forEach((pane) => {
+    pane.style.zIndex = 300;
+    pane.style.pointerEvents = "none";
+  });
   const layers = [before, after].map((plan, index) =>
     plan === null ? null : Plan.tiles(plan, { pane: `grids_${index ? "after" : "before"}` }).addTo(map));
   const labels = ["before", "after"].map((name) => {
@@ -118,42 +121,70 @@ GridcirclePlan.totals = function (target, { before = {}, after = {} }, moved) {
 /** The grids that change, each with its figures before and after; a click goes there. */
 GridcirclePlan.changedList = function (target, grids, onclick) {
   const { word, element, number } = Gridcircle;
-  const code = (text) => (text ? String(text).slice(-3) : "–");
+  const short = (code) => (code ? String(code).slice(-3) : "–");
   const side = (households) => (households === null || households === undefined ? "–" : word("n_homes", { n: number(households) }));
+  const titles = {
+    new: (grid) => word(grid.code_before ? "grid_new_from" : "grid_new", { grid: short(grid.code_after), other: short(grid.code_before) }),
+    removed: (grid) => word(grid.code_after ? "grid_gone_to" : "grid_gone", { grid: short(grid.code_before), other: short(grid.code_after) }),
+    changed: (grid) => short(grid.code_after),
+  };
   target.replaceChildren(...(grids.length
     ? grids.map((grid) => {
-        const title = !grid.code_before
-          ? `${code(grid.code_after)} · ${word("grid_new")}`
-          : !grid.code_after
-            ? `${code(grid.code_before)} · ${word("grid_gone")}`
-            : code(grid.code_before) === code(grid.code_after)
-              ? code(grid.code_after)
-              : `${code(grid.code_before)} → ${code(grid.code_after)}`;
-        const over = (grid.households_after || 0) > GridcirclePlan.limits.households;
+        const over = (grid.kind_after ?? "base") === "base" && (grid.households_after || 0) > GridcirclePlan.limits.households;
+        const notes = [];
+        if (grid.change === "changed" && grid.name_before !== grid.name_after) notes.push(`${grid.name_before || "–"} → ${grid.name_after || "–"}`);
+        if (grid.change === "changed" && grid.kind_before !== grid.kind_after) notes.push(`${word(`kind_${grid.kind_before}`)} → ${word(`kind_${grid.kind_after}`)}`);
+        if (grid.boundary_changed) notes.push(word("boundary_changed"));
+        if ((grid.staff_before ?? 0) !== (grid.staff_after ?? 0)) {
+          notes.push(`${word("review_staff")} ${number(grid.staff_before ?? 0)} → ${number(grid.staff_after ?? 0)}`);
+        }
         return element("li", {}, element("button", { type: "button", onclick: () => onclick(grid) },
-          element("b", { class: over ? "gp-alarm" : "" }, `${over ? "▲ " : ""}${title}`, grid.community ? ` · ${grid.community}` : ""),
-          element("small", {}, `${side(grid.households_before)} → ${side(grid.households_after)}`,
-            ...GridcirclePlan.staffChange(grid))));
+          element("b", { class: over ? "gp-alarm" : "" }, `${over ? "▲ " : ""}${titles[grid.change](grid)}`,
+            grid.change === "changed" && grid.name_after ? element("span", { class: "gp-quiet" }, ` ${grid.name_after}`) : null),
+          element("small", {}, [
+            grid.change === "new" ? side(grid.households_after) : grid.change === "removed" ? side(grid.households_before)
+              : `${side(grid.households_before)} → ${side(grid.households_after)}`, ...notes].join(" · "))));
       })
     : [element("li", { class: "gc-none" }, word("review_none_changed"))]));
 };
-GridcirclePlan.staffChange = function (grid) {
-  const { word, number } = Gridcircle;
-  const before = grid.staff_before || {};
-  const after = grid.staff_after || {};
-  const changed = [...new Set([...Object.keys(before), ...Object.keys(after)])].filter((role) => (before[role] || 0) !== (after[role] || 0));
-  return changed.map((role) => ` · ${word(`staff_${role}`)} ${number(before[role] || 0)} → ${number(after[role] || 0)}`);
-};
 
-/** Show a changed grid: where it lies in the later plan, or lay in the earlier one. */
-GridcirclePlan.goTo = function (map, grid, plan) {
+/**
+ * Outline the grids that change, each on its side of the line.
+ *
+ * @returns {(grid: object) => void} shows one of them
+ */
+GridcirclePlan.outlineChanges = function (map, told) {
   const Plan = GridcirclePlan;
-  return Gridcircle.guarded(async () => {
-    if (grid.bounds) {
-      Gridcircle.show(map, Plan.bounds(grid.bounds).pad(0.4));
-      return;
+  const MOST = 40; // communities; with more of them changed the colours have to do
+  const known = [new Map(), new Map()];
+  const read = async (index, community) => {
+    const plan = index ? told.after : told.before;
+    if (known[index].has(community)) return known[index].get(community);
+    const features = new Map((await Plan.grids(plan, `community=${community}`)).map((f) => [f.id, f]));
+    known[index].set(community, features);
+    return features;
+  };
+  const drawn = L.layerGroup().addTo(map);
+  const communities = [...new Set(told.grids.map((grid) => grid.community))];
+  Gridcircle.guarded(async () => {
+    if (communities.length > MOST) return;
+    for (const index of [0, 1]) {
+      const ids = new Set(told.grids.map((grid) => (index ? grid.grid_after : grid.grid_before)));
+      for (const community of communities) {
+        for (const feature of (await read(index, community)).values()) {
+          if (!ids.has(feature.id)) continue;
+          L.geoJSON(feature, { interactive: false, pane: index ? "grids_after" : "grids_before",
+            style: { color: "#5b1a7a", weight: 3.2, fill: false } }).addTo(drawn);
+        }
+      }
     }
-    const told = await Plan.ask(plan, `/grids?code=${grid.code_after || grid.code_before}&limit=1`);
-    if (told.features.length) Gridcircle.show(map, Plan.bounds(Plan.box(told.features[0].geometry)).pad(0.4));
+  });
+  return (grid) => Gridcircle.guarded(async () => {
+    const shapes = [];
+    for (const [index, id] of [[0, grid.grid_before], [1, grid.grid_after]]) {
+      const feature = id && (await read(index, grid.community)).get(id);
+      if (feature) shapes.push(Plan.bounds(Plan.box(feature.geometry)));
+    }
+    if (shapes.length) Gridcircle.show(map, shapes.reduce((all, one) => all.extend(one)).pad(0.4));
   });
 };
