@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -403,6 +404,44 @@ def test_a_name_is_changed_in_a_form(page: Page, town: Town) -> None:
     expect(page.locator("#gp-selected h2")).to_have_text("<b>新名</b>")  # text, not markup
 
 
+def test_a_finger_drags_a_vertex_on_a_touch_screen(browser: Browser, town: Town) -> None:
+    plan = town.draft()
+    context = browser.new_context(
+        viewport=PHONE,  # type: ignore[arg-type]
+        is_mobile=True,
+        has_touch=True,
+    )
+    page = context.new_page()
+    page.set_default_timeout(20_000)
+    page.goto(f"{town.url}/plans/{plan}/edit")
+    page.locator(".gp-label").first.wait_for()
+    look_at(page, 350, 380, zoom=17)  # clear of the sheet
+    page.touchscreen.tap(*on_screen(page, 300, 470))
+    expect(page.locator("#gp-selected")).to_contain_text("西南网格")
+    page.tap("[data-tool=reshape]")
+    page.locator(".marker-icon").first.wait_for()
+    touch = context.new_cdp_session(page)
+
+    def finger(kind: str, *at_m: float) -> None:
+        at = [dict(zip("xy", on_screen(page, *at_m), strict=True))] if at_m else []
+        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    with page.expect_response(lambda r: "/edits?preview=true" in r.url and r.ok):
+        finger("touchStart", *MIDDLE_M)
+        for step in range(1, 9):
+            finger("touchMove", 350 - 5 * step, 500 - 6 * step)
+        finger("touchEnd")
+    page.tap("#gp-save")
+    expect(page.locator("#gp-preview")).to_be_hidden()
+    corner = shapely.Point(lonlat(310, 452))
+    assert (
+        min(shapely.Point(c).distance(corner) for c in town.grids(plan)["西南网格"].exterior.coords)
+        < 1e-4
+    )
+    assert is_partition(town, plan)
+    context.close()
+
+
 def test_a_suggestion_mends_a_grid_over_its_limit_in_one_click(page: Page, town: Town) -> None:
     plan = town.draft()
     with town.database.transaction("test") as connection:
@@ -475,7 +514,7 @@ def test_a_draft_is_made_sent_commented_returned_and_put_into_use(page: Page, to
     expect(page.locator("#gp-moved tbody tr")).to_have_count(len(moved))
     with page.expect_download() as download:
         page.locator("#gp-sheets a").nth(1).click()
-    book = load_workbook(download.value.path())
+    book = load_workbook(BytesIO(Path(download.value.path()).read_bytes()))
     assert book.worksheets[2].max_row == len(moved) + 1
     with page.expect_download() as download:
         page.locator("#gp-sheets a").first.click()
