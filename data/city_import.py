@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,19 +106,29 @@ def _grids(database: Database, path: Path, *, actor: str, progress: Progress) ->
             text("SELECT count(*) FROM areas WHERE level = 'community'")
         ).scalar_one()
     if published is not None:
-        return ImportReport(
-            "grids",
-            path.name,
-            warnings=[
+        report = ImportReport("grids", path.name)
+        if not _was_imported(database, path):
+            report.warnings.append(
                 f"not read: the plan {published} is published; gridcircle import grids makes a "
                 "draft of the file"
-            ],
-        )
+            )
+        return report
     if not communities:
         return import_layer(database, path, "grids", actor=actor, progress=progress)
     return import_grids(
         database, path, actor=actor, name="现行网格", publish=True, progress=progress
     )
+
+
+def _was_imported(database: Database, path: Path) -> bool:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    with database.connect() as connection:
+        found = connection.execute(
+            text("SELECT 1 FROM imports WHERE kind = 'grids' AND file_sha256 = :digest LIMIT 1"),
+            {"digest": digest},
+        ).scalar_one_or_none()
+    return found is not None
 
 
 def estimate(

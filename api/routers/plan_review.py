@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Header, Query, Request
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import Response
+from starlette.responses import FileResponse, Response
 
 from api.author import AuthorDependency
 from api.errors import BadHeaderError
@@ -19,6 +23,7 @@ from api.schemas import RowId
 from api.service import Service, ServiceDependency
 from data.plans.comments import add_comment, list_comments
 from data.plans.compare import compare_plans
+from data.plans.export import FORMATS, export_plan
 from data.plans.feed import Changes, read_changes
 from data.plans.reading import read_plan, require_plan
 from data.plans.states import change_state
@@ -88,6 +93,36 @@ def suggestions(
     """Edits that bring a grid under its limits, cheapest first; empty where it keeps them."""
     with service.database.connect() as connection:
         return JsonResponse({"suggestions": suggest(connection, grid, plan_id)})
+
+
+@router.get(
+    "/{plan_id}/export",
+    summary="A plan as a file",
+    response_class=FileResponse,
+    responses={200: {"content": {f.media_type: {} for f in FORMATS.values()}}},
+)
+def export(
+    service: ServiceDependency,
+    plan_id: RowId,
+    format: Annotated[
+        Literal["gpkg", "shp", "shp-gbk", "geojson", "kml", "parquet", "xlsx"], Query()
+    ] = "gpkg",
+) -> Response:
+    """Grids with figures and staff numbers; the GeoPackage also holds the buildings."""
+    folder = Path(tempfile.mkdtemp(prefix="gridcircle-export-"))
+    try:
+        with service.database.connect() as connection:
+            path = export_plan(connection, plan_id, format, folder)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    return FileResponse(
+        path,
+        media_type=FORMATS[format].media_type,
+        filename=path.name,
+        headers={"Cache-Control": "no-store"},
+        background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
+    )
 
 
 @router.get(

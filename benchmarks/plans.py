@@ -1,0 +1,281 @@
+"""One edit of each kind on plans of 14 to 4,300 grids: server time, round trip, publishing.
+
+Starts a database of its own below /tmp and the service on a loopback port, and stops both. The city
+is made of square communities of 340 buildings and 14.4 grids each; grids are joined cells, so that
+their boundaries have as many vertices as real ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import shapely
+from sqlalchemy import text
+
+from benchmarks.measure import machine, report
+from data.database import Database, open_database
+from data.plans.cells import tessellate
+from data.plans.create import GivenGrid, create_plan, plan_from_grids
+from data.plans.edits import edit
+from data.plans.reading import list_communities, list_grids, plan_tile, read_plan
+from data.plans.states import change_state
+from data.plans.undo import undo
+from data.settings import Settings
+from data.tiles import Tile
+from geo.errors import PartitionError
+from tests.running import running
+
+SIDE_M = 600.0
+BUILDINGS = 334
+REPEATS = 15
+X, Y = 1 / 89_000, 1 / 111_000
+WEST, SOUTH = 118.0, 36.0
+
+
+def load_city(database: Database, communities: int) -> list[GivenGrid]:
+    """Write areas and buildings; gives the grids."""
+    rng = np.random.default_rng(3)
+    columns = int(np.ceil(np.sqrt(communities)))
+    grids: list[GivenGrid] = []
+    areas: list[dict[str, Any]] = []
+    homes: list[dict[str, Any]] = []
+    for n in range(communities):
+        x0, y0 = (n % columns) * SIDE_M, (n // columns) * SIDE_M
+        outline = shapely.box(
+            *(
+                v
+                for x, y in ((x0, y0), (x0 + SIDE_M, y0 + SIDE_M))
+                for v in (WEST + x * X, SOUTH + y * Y)
+            )
+        )
+        code = f"370303{n // 100 + 1:03d}{n % 100 + 1:03d}"
+        areas.append(
+            {"code": code, "name": f"社区{n}", "wkt": shapely.multipolygons([outline]).wkt}
+        )
+        xy = rng.uniform(15, SIDE_M - 15, (BUILDINGS, 2)) + np.array([x0, y0])
+        points = xy * [X, Y] + [WEST, SOUTH]
+        cells = tessellate(points, outline)
+        which = np.clip((xy - [x0, y0]) // [SIDE_M / 7, SIDE_M / 2], 0, [6, 1]).astype(int)
+        bins = which[:, 0] * 2 + which[:, 1]
+        for serial, b in enumerate(np.unique(bins), 1):
+            shape = shapely.union_all(cells[bins == b], grid_size=1e-9)
+            grids.append(GivenGrid(f"{code}{serial:03d}", "", "base", code, shape))
+        homes += [
+            {
+                "code": f"{n}-{i}",
+                "h": int(rng.integers(4, 30)),
+                "wkt": shapely.multipolygons(
+                    [shapely.box(p[0] - 4 * X, p[1] - 4 * Y, p[0] + 4 * X, p[1] + 4 * Y)]
+                ).wkt,
+                "area": code,
+            }
+            for i, p in enumerate(points)
+        ]
+    with database.transaction("bench") as connection:
+        connection.execute(
+            text(
+                "INSERT INTO areas (code, level, name, geom) SELECT code, 'community', name,"
+                " ST_GeomFromText(wkt, 4326) FROM jsonb_to_recordset(CAST(:rows AS jsonb))"
+                " AS r (code text, name text, wkt text)"
+            ),
+            {"rows": _json(areas)},
+        )
+        for start in range(0, len(homes), 20_000):
+            connection.execute(
+                text(
+                    "INSERT INTO buildings (code, kind, households, households_source, people,"
+                    " people_source, community_id, geom) SELECT r.code, 'multi_storey', h,"
+                    " 'surveyed', h * 3, 'surveyed', a.id, ST_GeomFromText(wkt, 4326)"
+                    " FROM jsonb_to_recordset(CAST(:rows AS jsonb))"
+                    " AS r (code text, h int, wkt text, area text) JOIN areas a ON a.code = r.area"
+                ),
+                {"rows": _json(homes[start : start + 20_000])},
+            )
+        connection.execute(text("ANALYZE areas, buildings"))
+    return grids
+
+
+def _json(rows: list[dict[str, Any]]) -> str:
+    import orjson
+
+    return orjson.dumps(rows).decode()
+
+
+def requests_of(features: list[dict[str, Any]], cells: dict[int, list[int]]) -> dict[str, Any]:
+    """One edit of each kind for the grids of a community."""
+    shapes = {f["id"]: shapely.from_geojson(_json(f["geometry"])) for f in features}  # type: ignore[arg-type]
+    ids = sorted(shapes, key=lambda g: shapes[g].centroid.x)
+    one = ids[6]
+    west, _, east, _ = shapes[one].bounds
+    middle = shapes[one].centroid
+    near = [g for g in ids if g != one and shapes[g].intersection(shapes[one]).length > 1e-5]
+    other = near[0]
+    common = shapely.line_merge(shapes[one].intersection(shapes[other]))
+    corner = shapely.get_parts(common)[0].coords
+    vertex = corner[len(corner) // 2]
+    patch = shapely.box(middle.x - 15 * X, middle.y - 15 * Y, middle.x + 15 * X, middle.y + 15 * Y)
+    border = min(
+        cells[other], key=lambda b: shapely.distance(shapely.Point(POINTS[b]), shapes[one])
+    )
+    return {
+        "split": {
+            "grid": one,
+            "line": {
+                "type": "LineString",
+                "coordinates": [[west - 1e-4, middle.y], [east + 1e-4, middle.y]],
+            },
+        },
+        "merge": {"grids": [one, other]},
+        "transfer": {"to": one, "buildings": [border]},
+        "reshape": {"vertex": list(vertex), "to": [vertex[0] + 2 * X, vertex[1] + 2 * Y]},
+        "draw": {"patch": _geojson(patch), "grid_kind": "exclusive"},
+        "rename": {"grid": one, "name": "新网格"},
+    }
+
+
+POINTS: dict[int, tuple[float, float]] = {}
+
+
+def _geojson(shape: shapely.Geometry) -> dict[str, Any]:
+    import orjson
+
+    return dict(orjson.loads(shapely.to_geojson(shape)))
+
+
+def _ms(work: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    work()
+    return 1000 * (time.perf_counter() - started)
+
+
+def run(communities: int) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        settings = Settings.load(home=Path(folder) / "home")
+        with open_database(settings) as database:
+            grids = load_city(database, communities)
+            started = time.perf_counter()
+            with database.transaction("bench") as connection:
+                made = plan_from_grids(connection, "现行", grids, author="bench")
+            imported = time.perf_counter() - started
+            with database.transaction("bench") as connection:
+                connection.execute(text("ANALYZE"))
+                published = _ms(
+                    lambda: change_state(connection, made.plan, "published", author="bench")
+                )
+            started = time.perf_counter()
+            with database.transaction("bench") as connection:
+                draft = create_plan(connection, "草案", "published", author="bench")
+            copied = time.perf_counter() - started
+            with database.transaction("bench") as connection:
+                connection.execute(text("ANALYZE"))
+            figures: dict[str, float] = {}
+            with database.connect() as connection:
+                figures["read plan"] = _ms(lambda: read_plan(connection, draft))
+                figures["list communities"] = _ms(lambda: list_communities(connection, draft))
+                areas = list_communities(connection, draft)
+                west, south, east, north = areas[len(areas) // 2]["bounds"]
+                box = (west - 1e-3, south - 1e-3, east + 1e-3, north + 1e-3)
+                figures["grids in view"] = _ms(lambda: list_grids(connection, draft, bbox=box))
+                z = 14
+                tile = Tile(
+                    z,
+                    int((west + 180) / 360 * (1 << z)),
+                    int((1 - np.arcsinh(np.tan(np.radians(north))) / np.pi) / 2 * (1 << z)),
+                )
+                figures["tile z14"] = _ms(lambda: plan_tile(connection, draft, tile))
+                for row in connection.execute(
+                    text("SELECT building_id, ST_X(point), ST_Y(point) FROM building_cells")
+                ):
+                    POINTS[row[0]] = (row[1], row[2])
+            server: dict[str, list[float]] = {}
+            trip: dict[str, list[float]] = {}
+            rng = np.random.default_rng(1)
+            chosen = [areas[i] for i in rng.choice(len(areas), min(REPEATS, len(areas)), False)]
+            with running(settings, database) as url, httpx.Client(base_url=url) as client:
+                for area in chosen:
+                    _edits(database, client, draft, area, server, trip)
+            report(
+                f"plans, {len(grids)} grids, {len(POINTS)} cells",
+                import_s=round(imported, 1),
+                copy_s=round(copied, 2),
+                publish_ms=round(published),
+                server_p50_ms={k: round(statistics.median(v), 1) for k, v in server.items()},
+                server_max_ms={k: round(max(v), 1) for k, v in server.items()},
+                round_trip_p50_ms={k: round(statistics.median(v), 1) for k, v in trip.items()},
+                reads_ms={k: round(v, 1) for k, v in figures.items()},
+            )
+        POINTS.clear()
+
+
+def _edits(
+    database: Database,
+    client: httpx.Client,
+    draft: int,
+    area: dict[str, Any],
+    server: dict[str, list[float]],
+    trip: dict[str, list[float]],
+) -> None:
+    community = area["id"]
+    with database.connect() as connection:
+        features = list_grids(connection, draft, community=community)
+        rows = connection.execute(
+            text(
+                "SELECT grid_id, building_id FROM plan_buildings WHERE plan_id = :p"
+                " AND community_id = :c"
+            ),
+            {"p": draft, "c": community},
+        ).all()
+    cells: dict[int, list[int]] = {}
+    for row in rows:
+        cells.setdefault(row.grid_id, []).append(row.building_id)
+    for kind, body in requests_of(features, cells).items():
+        request = {"kind": kind, "community": community, **body}
+
+        def once() -> None:
+            with database.transaction("bench") as connection:
+                edit(connection, draft, request, version=None, author="bench")  # noqa: B023
+
+        def back() -> None:
+            with database.transaction("bench") as connection:
+                undo(connection, draft, community_id=community, author="bench")
+
+        try:
+            server.setdefault(kind, []).append(_ms(once))
+        except PartitionError:
+            continue  # a building whose cell holds its grid together
+        server.setdefault("undo", []).append(_ms(back))
+        with database.connect() as connection:
+            version = connection.execute(
+                text(
+                    "SELECT version FROM plan_communities WHERE plan_id = :p AND community_id = :c"
+                ),
+                {"p": draft, "c": community},
+            ).scalar_one()
+        started = time.perf_counter()
+        answer = client.post(
+            f"/api/v1/plans/{draft}/edits", json=request, headers={"If-Match": f'"{version}"'}
+        )
+        trip.setdefault(kind, []).append(1000 * (time.perf_counter() - started))
+        answer.raise_for_status()
+        back()
+
+
+def main() -> None:
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--communities", type=int, nargs="*", default=[30, 300])
+    report("machine", **machine())
+    for communities in options.parse_args().communities:
+        run(communities)
+
+
+if __name__ == "__main__":
+    main()
