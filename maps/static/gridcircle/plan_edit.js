@@ -7,6 +7,7 @@ Gridcircle.begin = function (map) {
   const id = Gridcircle.page.plan;
   const lang = Gridcircle.page.language;
   const GRIDS_FROM = 14;
+  const MICRO_FROM = 17;
   const MOST = 1500; // more grids in view than this come as tiles
 
   map.getPane("names").style.zIndex = 425;
@@ -19,6 +20,7 @@ Gridcircle.begin = function (map) {
   const chosenRenderer = L.svg({ pane: "chosen", padding: 0.3 });
   const shapes = L.layerGroup().addTo(map);
   const labels = L.layerGroup().addTo(map);
+  const inner = L.layerGroup().addTo(map);
   const labelOf = new Map();
   const shapeOf = new Map();
   const outlines = L.layerGroup().addTo(map);
@@ -28,6 +30,7 @@ Gridcircle.begin = function (map) {
 
   let plan = null;
   let grids = new Map(); // in view, by id
+  let micro = []; // micro-grids in view
   let communities = new Map();
   let chosen = []; // features, in the order they were chosen
   let tiles = null;
@@ -78,7 +81,23 @@ Gridcircle.begin = function (map) {
     drawGrids();
     showSelected();
     showBroken();
-    await cells.load();
+    await Promise.all([cells.load(), readMicro(signal)]);
+  }
+
+  /** Micro-grids lie inside their base grids and are drawn where they are large enough. */
+  async function readMicro(signal) {
+    micro = [];
+    if (map.getZoom() >= MICRO_FROM) {
+      const told = await Plan.ask(id, `/grids?kind=micro&limit=${MOST}&bbox=${Plan.viewBox(map)}`, { signal });
+      if (signal.aborted) return;
+      micro = told.features;
+    }
+    inner.clearLayers();
+    for (const feature of micro) {
+      L.geoJSON(feature, { renderer, interactive: false, pmIgnore: true, snapIgnore: true,
+        style: { color: "#12263f", weight: 1.2, dashArray: "3 4", fill: false } }).addTo(inner);
+    }
+    if (micro.length) showSelected();
   }
   /** Read in the background: what somebody is being told stays, unless this fails, too. */
   async function quietly(task) {
@@ -130,7 +149,9 @@ Gridcircle.begin = function (map) {
   /** Put the answer of an edit on the map without asking for the whole view again. */
   function take(answer) {
     for (const gone of answer.removed || []) grids.delete(gone);
-    for (const feature of answer.changed.features) grids.set(feature.id, feature);
+    for (const feature of answer.changed.features) {
+      if (feature.properties.kind !== "micro") grids.set(feature.id, feature);
+    }
     const community = communities.get(answer.community);
     if (community) community.version = answer.version;
     chosen = chosen.map((feature) => grids.get(feature.id)).filter(Boolean);
@@ -214,9 +235,23 @@ Gridcircle.begin = function (map) {
       staff.length
         ? element("p", { class: "gc-note" }, staff.map(([role, n]) => `${word(`staff_${role}`)} ${number(n)}`).join(" · "))
         : null,
+      ...microList(feature),
       rules.length
         ? element("ul", { class: "gp-rules" }, ...rules.map((rule) => element("li", {}, `▲ ${Plan.inLanguage(rule)}`)))
         : element("p", { class: "gp-fine" }, word("rules_kept")));
+  }
+
+  function microList(feature) {
+    const own = micro.filter((one) => one.properties.parent === feature.id);
+    if (!own.length) return [];
+    return [element("h3", { class: "gc-note" }, word("micro_title", { n: number(own.length) })),
+      element("ul", { class: "gp-micro" }, ...own.map((one) =>
+        element("li", {}, one.properties.name || one.properties.code,
+          element("span", {}, word("n_homes", { n: number(one.properties.households) })),
+          writable
+            ? element("button", { type: "button", "aria-label": word("micro_remove", { name: one.properties.name || one.properties.code }),
+                onclick: () => propose({ kind: "remove", grid: one.id }, word("micro_remove", { name: one.properties.name || one.properties.code }), feature) }, "×")
+            : null)))];
   }
 
   function showSelected() {
@@ -372,8 +407,7 @@ Gridcircle.begin = function (map) {
       preview.close();
       cells.clear();
       lastCommunity = answer.community ?? body.community;
-      const stays = answer.changed.features.map((f) => f.id);
-      chosen = chosen.filter((f) => stays.includes(f.id));
+      chosen = chosen.filter((f) => !answer.removed.includes(f.id));
       if (!chosen.length) chosen = answer.changed.features.slice(0, 1);
       take(answer);
       remember({ seq: answer.edit, kind: body.kind, community: lastCommunity, at: new Date().toISOString() }, true);
@@ -461,9 +495,9 @@ Gridcircle.begin = function (map) {
     made.querySelector("input,select")?.focus({ preventScroll: true });
   }
   const field = (label, control) => element("label", { class: "gc-field" }, label, control);
-  const kindSelect = (value) => {
+  const kindSelect = (value, kinds = ["base", "exclusive"]) => {
     const select = element("select", {});
-    Gridcircle.options(select, ["base", "exclusive"].map((kind) => [kind, word(`kind_${kind}`)]), value);
+    Gridcircle.options(select, kinds.map((kind) => [kind, word(`kind_${kind}`)]), value);
     return select;
   };
 
@@ -476,7 +510,7 @@ Gridcircle.begin = function (map) {
       tools.use("draw");
       return;
     }
-    const kind = kindSelect("base");
+    const kind = kindSelect("base", ["base", "exclusive", "micro"]);
     const name = element("input", { type: "text", maxlength: "80" });
     form(word("tool_draw"), [field(word("kind"), kind), field(word("name_optional"), name)], () =>
       propose({ kind: "draw", patch, grid_kind: kind.value, name: name.value.trim() }, word("tool_draw"), home));

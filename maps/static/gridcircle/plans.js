@@ -6,6 +6,10 @@ Gridcircle.begin = function (map) {
   const Plan = GridcirclePlan;
   const lang = Gridcircle.page.language;
   map.createPane("grids").style.zIndex = 250;
+  const FORMATS = [
+    ["gpkg", "GeoPackage"], ["shp", "Shapefile"], ["shp-gbk", "Shapefile GBK"], ["geojson", "GeoJSON"],
+    ["kml", "KML"], ["parquet", "GeoParquet"], ["xlsx", word("plan_ledger")],
+  ];
   let plans = [];
   let shown = null;
   let layer = null;
@@ -45,6 +49,9 @@ Gridcircle.begin = function (map) {
       ? word("plan_published_at", { time: Plan.time(plan.published_at) })
       : word("plan_created_at", { time: Plan.time(plan.created_at) });
     const from = plans.find((other) => other.id === plan.based_on);
+    const files = element("details", { class: "gp-files" }, element("summary", {}, word("plan_export")),
+      element("p", { class: "gp-actions" }, ...FORMATS.map(([format, name]) =>
+        element("a", { class: "gp-action", href: `/api/v1/plans/${plan.id}/export?format=${format}`, download: true }, name))));
     return element("article", { class: "gc-card gp-plan", "data-plan": plan.id, onclick: () => look(plan) },
       element("header", {}, element("h2", {}, plan.name), Plan.stateTag(plan.state)),
       element("p", { class: "gc-note" }, [when, from ? word("plan_from", { name: from.name }) : null].filter(Boolean).join(" · ")),
@@ -54,7 +61,7 @@ Gridcircle.begin = function (map) {
         plan.broken
           ? element("span", { class: "gp-alarm" }, element("b", {}, `▲ ${number(plan.broken)}`), ` ${word("plan_broken_short")}`)
           : element("span", { class: "gp-fine" }, word("plan_none_broken"))),
-      element("div", { class: "gp-actions" }, ...actions));
+      element("div", { class: "gp-actions" }, ...actions), files);
   }
 
   function openForm(source) {
