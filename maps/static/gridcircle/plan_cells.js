@@ -2,8 +2,8 @@
 "use strict";
 
 GridcirclePlan.cells = function (map, plan) {
-  const FROM_ZOOM = 16;
-  const { contains, box } = GridcirclePlan;
+  const FROM_ZOOM = 16; // where they can be picked; merely looked at they are drawn from the next one
+  const { contains, box, polygons } = GridcirclePlan;
   map.createPane("cells").style.zIndex = 415;
   map.getPane("cells").style.pointerEvents = "none";
   const renderer = L.canvas({ pane: "cells", padding: 0.2 });
@@ -28,9 +28,9 @@ GridcirclePlan.cells = function (map, plan) {
     FROM_ZOOM,
     picked,
     /** Read and draw the cells in view; none where they would be specks. */
-    async load() {
+    async load({ picking = false } = {}) {
       asking?.abort();
-      if (map.getZoom() < FROM_ZOOM) {
+      if (map.getZoom() < (picking ? FROM_ZOOM : FROM_ZOOM + 1)) {
         shapes.clearLayers();
         cells = [];
         return;
@@ -41,9 +41,10 @@ GridcirclePlan.cells = function (map, plan) {
       if (signal.aborted) return;
       cells = told.features.map((feature) => ({ feature, box: box(feature.geometry), ...feature.properties }));
       shapes.clearLayers();
-      for (const { feature } of cells) {
-        L.geoJSON(feature, { ...quiet, style: { color: "#4d5b69", weight: 0.7, opacity: 0.7, fill: false } }).addTo(shapes);
-      }
+      // One path for all of them: thousands of layers would make the map slow to move.
+      const rings = cells.flatMap(({ feature }) => polygons(feature.geometry).flat())
+        .map((ring) => ring.map(([x, y]) => [y, x]));
+      L.polyline(rings, { ...quiet, color: "#4d5b69", weight: 0.7, opacity: 0.7 }).addTo(shapes);
     },
     /** The cell at a point, or null. */
     at({ lng, lat }) {

@@ -81,7 +81,7 @@ Gridcircle.begin = function (map) {
     drawGrids();
     showSelected();
     showBroken();
-    await Promise.all([cells.load(), readMicro(signal)]);
+    await Promise.all([cells.load({ picking: tools.name === "transfer" }), readMicro(signal)]);
   }
 
   /** Micro-grids lie inside their base grids and are drawn where they are large enough. */
@@ -154,7 +154,9 @@ Gridcircle.begin = function (map) {
     }
     const community = communities.get(answer.community);
     if (community) community.version = answer.version;
-    chosen = chosen.map((feature) => grids.get(feature.id)).filter(Boolean);
+    const now = new Map(answer.changed.features.map((feature) => [feature.id, feature]));
+    chosen = chosen.filter((feature) => !answer.removed.includes(feature.id))
+      .map((feature) => now.get(feature.id) || grids.get(feature.id) || feature);
     version += 1;
     if (tiles) {
       tiles.remove();
@@ -197,13 +199,19 @@ Gridcircle.begin = function (map) {
   map.on("click", (event) => {
     if (busy || preview.isOpen || editor.drawing) return;
     if (tools.name === "transfer" && chosen.length) return; // picks buildings
-    if (!grids.size && map.getZoom() < GRIDS_FROM) {
-      map.setView(event.latlng, GRIDS_FROM + 1);
-      return;
-    }
     const { ctrlKey, metaKey, shiftKey } = event.originalEvent;
     if (tools.name === "reshape" && chosen.length && event.originalEvent.target.closest?.(".marker-icon")) return;
-    choose(gridAt(event.latlng), tools.name === "merge" || ctrlKey || metaKey || shiftKey);
+    const several = tools.name === "merge" || ctrlKey || metaKey || shiftKey;
+    if (!tiles) {
+      choose(gridAt(event.latlng), several);
+      return;
+    }
+    // What is painted from tiles has no exact shape here: ask for the grid at this point.
+    const { lng, lat } = event.latlng;
+    quietly(async () => {
+      const near = await Plan.grids(id, `limit=20&bbox=${[lng - 1e-7, lat - 1e-7, lng + 1e-7, lat + 1e-7].map((v) => v.toFixed(8)).join(",")}`);
+      choose(near.find((feature) => Plan.contains(feature.geometry, [lng, lat])) || null, several);
+    });
   });
 
   // The panel.
@@ -708,9 +716,16 @@ Gridcircle.begin = function (map) {
   }
 
   Gridcircle.guarded(async () => {
-    await readPlan();
     tools.use("select");
-    toolbar.sync();
+    // The map first: where the communities lie is known long before a large plan is added up.
+    const parts = await Plan.ask(id, "/communities");
+    communities = new Map(parts.communities.map((one) => [one.id, one]));
+    const extent = parts.communities.map((one) => one.bounds).filter(Boolean).map(Plan.bounds)
+      .reduce((all, one) => all.extend(one), L.latLngBounds([]));
+    if (extent.isValid()) Gridcircle.show(map, extent);
+    read();
+    await readPlan();
+    drawGrids(); // with the limits of this plan
     if (!writable) {
       byId("gp-notice").replaceChildren(element("p", { class: "gp-notice" },
         word(plan.state === "review" ? "plan_in_review" : "plan_readonly")));
@@ -719,11 +734,7 @@ Gridcircle.begin = function (map) {
     byId("gp-history").replaceChildren(element("li", { class: "gc-none" }, word("history_none")));
     for (const change of past.changes) remember(change);
     follow = Plan.follow(id, plan.seq || 0, others);
-    if (plan.bounds) {
-      const [west, south, east, north] = plan.bounds;
-      Gridcircle.show(map, [[south, west], [north, east]]);
-    }
-    await readView();
     showSelected();
+    showBroken();
   });
 };

@@ -320,6 +320,7 @@ GridcirclePlan.tools = function (editor) {
       const target = editor.selected()[0];
       if (!target) return editor.hint(word("transfer_choose"), button(word("cancel"), () => editor.use("select")));
       if (map.getZoom() < cells.FROM_ZOOM) map.setView(map.getCenter(), cells.FROM_ZOOM, { animate: false });
+      cells.load({ picking: true }).catch(() => {});
       map.dragging.disable();
       container.classList.add("gp-picking");
       return pickedHint();
