@@ -184,6 +184,20 @@ class NewPlan(_Strict):
     source: Literal["published", "empty"] | PlanSource = "published"
 
 
+class NetSource(_Strict):
+    """One net: what it is called, and the plan that holds it."""
+
+    name: str = Field(min_length=1, max_length=50)
+    plan: Id
+
+
+class NetMerge(_Strict):
+    """Nets to be laid over one another; the first leads."""
+
+    name: str = Field(min_length=1, max_length=200)
+    nets: list[NetSource] = Field(min_length=2, max_length=6)
+
+
 class Step(_Strict):
     """What to undo or redo."""
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Request
+from sqlalchemy import Connection
 
 from api.errors import NotReadyError
 from api.ogc import OgcService
@@ -20,6 +21,7 @@ from data.coverage_runs import CoverageRun
 from data.database import Database, open_database
 from data.layers import Feature
 from data.memo import Memo
+from data.plans.reading import plan_totals
 from data.settings import Settings
 from data.walks import Walks
 from geo.errors import GridcircleError
@@ -34,6 +36,9 @@ WARM_S = 20.0
 """How long after a start circles of open stations are drawn ahead, seconds."""
 RUNS_KEPT = 16
 """Coverage results kept in memory, beside those in the database."""
+
+PLANS_KEPT = 200
+"""Plans whose totals are kept in memory."""
 
 Drawn = tuple[int, list[Feature]]
 """Catchments and how many bytes they are."""
@@ -61,6 +66,7 @@ class Service:
         self.drawn_points: Memo[Drawn] = Memo(KEPT_BYTES // 4, weigh=_drawn_bytes)
         self.runs: Memo[CoverageRun] = Memo(RUNS_KEPT)
         self.walks = Walks()
+        self._plans: Memo[dict[str, Any]] = Memo(PLANS_KEPT)
         self._facts: Memo[CityFacts] = Memo(1)
         self.ogc = OgcService(lambda: self.database.url, self._data_version)
         self._given = database
@@ -123,6 +129,13 @@ class Service:
         with self.database.connect() as connection:
             version = self.watch.read(connection).everything
             return self._facts.get(version, lambda: read_city(connection))
+
+    def plan_totals(self, connection: Connection, plan_id: int, edits: int) -> dict[str, Any]:
+        """Sum up a plan, once for each state of it and of the buildings."""
+        versions = self.watch.read(connection).of(("buildings", "areas"))
+        return self._plans.get(
+            (plan_id, edits, versions), lambda: plan_totals(connection, plan_id, edits)
+        )
 
     def draw(
         self,

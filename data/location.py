@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, text
 
+from data.plans.buildings import follow_buildings
+
 COMPOUND_REACH_M = 30.0
 """A building named to a compound stays there up to this far outside its outline. Our reading:
 outlines are drawn along walls, kerbs or hedges."""
@@ -61,6 +63,7 @@ def locate(connection: Connection) -> Located:
         connection.execute(text(statement))
     changed = {name: connection.execute(text(sql)).rowcount for name, sql in _STATEMENTS.items()}
     connection.execute(text("DROP TABLE building_points"))
+    follow_buildings(connection)
     outside = connection.execute(
         text(
             "SELECT (SELECT count(*) FROM buildings WHERE community_id IS NULL),"

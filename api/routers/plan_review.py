@@ -17,7 +17,7 @@ from starlette.responses import FileResponse, Response
 
 from api.author import AuthorDependency
 from api.errors import BadHeaderError
-from api.plan_schemas import NewComment, StateChange
+from api.plan_schemas import NetMerge, NewComment, StateChange
 from api.responses import JsonResponse, dump
 from api.schemas import RowId
 from api.service import Service, ServiceDependency
@@ -25,7 +25,8 @@ from data.plans.comments import add_comment, list_comments
 from data.plans.compare import compare_plans
 from data.plans.export import FORMATS, export_plan
 from data.plans.feed import Changes, read_changes
-from data.plans.reading import read_plan, require_plan
+from data.plans.nets import merge_nets
+from data.plans.reading import newest_edit, read_plan
 from data.plans.states import change_state
 from data.plans.suggest import suggest
 
@@ -33,6 +34,24 @@ router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
 
 POLL_S = 0.7
 """Seconds between looks for changes: a page knows within two."""
+
+
+@router.post("/merge-nets", summary="Several nets into one")
+def merge(
+    service: ServiceDependency,
+    author: AuthorDependency,
+    body: NetMerge,
+    preview: Annotated[bool, Query(description="Make no draft.")] = False,
+) -> Response:
+    """Lay plans over one another: cells in conflict, and a draft of a single net."""
+    nets = [(net.name, net.plan) for net in body.nets]
+    if preview:
+        with service.database.connect() as connection:
+            found = merge_nets(connection, nets, name=body.name, author=author, draft=False)
+            return JsonResponse(found.to_dict())
+    with service.database.transaction(actor=author) as connection:
+        found = merge_nets(connection, nets, name=body.name, author=author)
+        return JsonResponse(found.to_dict(), status_code=201)
 
 
 @router.post("/{plan_id}/state", summary="Send to review, return, publish, archive")
@@ -154,8 +173,8 @@ async def events(
 
 def _start(service: Service, plan_id: int, after: int | None) -> int:
     with service.database.connect() as connection:
-        require_plan(connection, plan_id)
-        return int(read_plan(connection, plan_id)["seq"]) if after is None else after
+        newest, _ = newest_edit(connection, plan_id)
+        return newest if after is None else after
 
 
 def _read(service: Service, plan_id: int, after: int) -> Changes:

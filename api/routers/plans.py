@@ -10,7 +10,7 @@ from starlette.responses import Response
 from api.author import AuthorDependency
 from api.parameters import parse_bbox, seen_version
 from api.plan_schemas import Edit, EditAnswer, NewPlan, Step
-from api.responses import MVT, GeoJsonResponse, JsonResponse, revalidated, row_etag
+from api.responses import MVT, GeoJsonResponse, JsonResponse, revalidated, row_etag, strong_etag
 from api.routers.stations import IfMatch
 from api.schemas import BBox, FeatureCollection, RowId
 from api.service import ServiceDependency
@@ -25,6 +25,7 @@ from data.plans.reading import (
     list_grids,
     list_lineage,
     list_plans,
+    newest_edit,
     plan_tile,
     read_plan,
     require_plan,
@@ -43,7 +44,7 @@ CommunityQuery = Annotated[int | None, Query(ge=1, description="Id of a communit
 def plans(service: ServiceDependency) -> Response:
     """List plans, newest first."""
     with service.database.connect() as connection:
-        return _json({"plans": list_plans(connection)})
+        return _json({"plans": list_plans(connection, totals=service.plan_totals)})
 
 
 @router.post("", summary="Make a draft", status_code=201)
@@ -63,7 +64,7 @@ def create(
 def plan(service: ServiceDependency, plan_id: RowId) -> Response:
     """Read a plan with totals, limits, and whether there is anything to undo."""
     with service.database.connect() as connection:
-        return _json(read_plan(connection, plan_id))
+        return _json(read_plan(connection, plan_id, totals=service.plan_totals))
 
 
 @router.get("/{plan_id}/communities", summary="Communities of a plan")
@@ -132,8 +133,16 @@ def tile(
 ) -> Response:
     """One tile, layer ``grids``: id, code, name, kind, households, people, broken (a count)."""
     with service.database.connect() as connection:
-        body = plan_tile(connection, plan_id, Tile(z, x, y))
-    return revalidated(request, body, media_type=MVT, cache_control="no-cache")
+        versions = service.watch.read(connection).of(("buildings",))
+        _, edits = newest_edit(connection, plan_id)
+        address = Tile(z, x, y)
+
+        def made() -> tuple[str, bytes]:
+            made_now = plan_tile(connection, plan_id, address)
+            return strong_etag(made_now), made_now
+
+        etag, body = service.tiles.get(("plan", plan_id, edits, versions, address), made)
+    return revalidated(request, body, media_type=MVT, cache_control="no-cache", etag=etag)
 
 
 @router.post(

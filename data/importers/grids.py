@@ -11,7 +11,9 @@ from typing import Any
 import geopandas as gpd
 import numpy as np
 import pandas as pd
+import pyogrio
 import shapely
+from pyogrio.errors import DataSourceError
 from sqlalchemy import Connection, text
 
 from data.database import Database
@@ -98,6 +100,7 @@ def import_grids(
     path = Path(path)
     if progress is not None:
         progress(f"Reading {path.name}", 0.05)
+    file_layer = file_layer or _own_layer(path)
     frame, read = read_layer(path, "grids", crs=crs, file_layer=file_layer)
     raw = read_vector(path, layer=file_layer, crs=crs).frame
     report = GridImport(
@@ -147,6 +150,17 @@ def import_grids(
 
 
 _EXTRA = ("branch", *STAFF)
+
+
+def _own_layer(path: Path) -> str | None:
+    """Of our own GeoPackages, which hold buildings too, the layer of grids."""
+    if path.suffix.lower() != ".gpkg":
+        return None
+    try:
+        names = pyogrio.list_layers(path)[:, 0].tolist()
+    except (DataSourceError, OSError):
+        return None  # reading it says what is wrong
+    return "grids" if "grids" in names else None
 
 
 def _given(frame: gpd.GeoDataFrame, raw: gpd.GeoDataFrame) -> list[GivenGrid]:

@@ -82,7 +82,7 @@ def refresh_cells(connection: Connection, community_id: int) -> bool:
     digest = hashlib.md5(outline, usedforsecurity=False)
     for row in rows:
         digest.update(b"%d" % row.id + bytes(row.point))
-    name = digest.hexdigest()
+    name = f"{len(rows)}-{digest.hexdigest()[:20]}"
     kept = connection.execute(
         text(
             "SELECT count(*) AS n, count(*) FILTER (WHERE digest = :digest) AS same"

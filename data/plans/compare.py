@@ -12,7 +12,8 @@ from data.plans.reading import read_plan
 
 _GRIDS = f"""
 SELECT g.id, g.code, g.name, g.kind, g.community_id AS community,
-       {" + ".join(f"g.{role}" for role in STAFF)} AS staff, md5(ST_AsBinary(ST_Normalize(g.geom))) AS shape,
+       {" + ".join(f"g.{role}" for role in STAFF)} AS staff,
+       md5(ST_AsBinary(ST_Normalize(g.geom))) AS shape,
        count(b.building_id)::int AS buildings,
        coalesce(sum(t.households), 0)::int AS households,
        coalesce(sum(t.people), 0)::int AS people

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from data.errors import InvalidRowError
 from data.plans.models import STAFF
-from data.plans.reading import read_plan, require_plan
+from data.plans.reading import newest_edit, read_plan, require_plan
 from geo.grid_rules import Broken, load_broken
 
 
@@ -165,7 +165,7 @@ def plan_frame(connection: Connection, plan_id: int) -> gpd.GeoDataFrame:
         .mappings()
         .all()
     )
-    seq = read_plan(connection, plan_id)["seq"]
+    seq, _ = newest_edit(connection, plan_id)
     frame = pd.DataFrame([dict(r) for r in rows])
     shapes = shapely.from_wkb([bytes(r["geom"]) for r in rows])
     broken = [

@@ -171,7 +171,7 @@ class BuildingCell(Base):
     )
     community_id: Mapped[int] = mapped_column(ForeignKey("areas.id", ondelete="CASCADE"))
     digest: Mapped[str] = mapped_column(String(32))
-    """Of everything the cells of the community were made from."""
+    """How many buildings the cells of the community were made for, and a digest of them."""
     point: Mapped[Any] = mapped_column(Geometry("POINT", srid=4326, spatial_index=False))
     geom: Mapped[Any] = mapped_column(Geometry("GEOMETRY", srid=4326))
 

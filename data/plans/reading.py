@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
@@ -42,24 +42,63 @@ _BROKEN = (
 )
 
 
-def list_plans(connection: Connection) -> list[dict[str, Any]]:
-    """Every plan, newest first, with its figures."""
-    rows = connection.execute(
-        text(
-            f"WITH chosen AS (SELECT * FROM plan_grids WHERE kind <> 'micro'), sums AS ({_SUMS})"
-            " SELECT p.id, p.name, p.state, p.based_on, p.created_at, p.created_by,"
-            " p.published_at, count(g.id)::int AS grids,"
-            " coalesce(sum(s.households), 0)::int AS households,"
-            " coalesce(sum(s.people), 0)::int AS people,"
-            f" coalesce(sum({_BROKEN}), 0)::int AS broken"
-            " FROM plans p LEFT JOIN chosen g ON g.plan_id = p.id LEFT JOIN sums s ON s.id = g.id"
-            " GROUP BY p.id ORDER BY p.id DESC"
+Totals = Callable[[Connection, int, int], dict[str, Any]]
+"""Gives totals and bounds of a plan, as `plan_totals` does; the last argument is how many edits and
+notes it has: edits are only added, so the same number means the same plan."""
+
+
+def plan_totals(connection: Connection, plan_id: int, _edits: int = 0) -> dict[str, Any]:
+    """Sum up a plan: grids, households, people, buildings, broken, bounds."""
+    row = (
+        connection.execute(
+            text(
+                "WITH chosen AS"
+                " (SELECT * FROM plan_grids WHERE plan_id = :plan AND kind <> 'micro'),"
+                f" sums AS ({_SUMS})"
+                " SELECT count(g.id)::int AS grids,"
+                " coalesce(sum(s.households), 0)::int AS households,"
+                " coalesce(sum(s.people), 0)::int AS people,"
+                " coalesce(sum(s.buildings), 0)::int AS buildings,"
+                f" coalesce(sum({_BROKEN}), 0)::int AS broken,"
+                " ST_XMin(ST_Extent(g.geom)) AS w, ST_YMin(ST_Extent(g.geom)) AS s,"
+                " ST_XMax(ST_Extent(g.geom)) AS e, ST_YMax(ST_Extent(g.geom)) AS n"
+                " FROM plans p LEFT JOIN chosen g ON g.plan_id = p.id"
+                " LEFT JOIN sums s ON s.id = g.id WHERE p.id = :plan"
+            ),
+            {"plan": plan_id},
         )
-    ).mappings()
-    return [dict(row) for row in rows]
+        .mappings()
+        .one()
+    )
+    totals = {k: row[k] for k in ("grids", "households", "people", "buildings", "broken")}
+    bounds = None if row["w"] is None else [row[k] for k in "wsen"]
+    return {"totals": totals, "bounds": bounds}
 
 
-def read_plan(connection: Connection, plan_id: int) -> dict[str, Any]:
+_PLANS = (
+    "SELECT p.id, p.name, p.state, p.based_on, p.created_at, p.created_by, p.published_at,"
+    " p.household_limit, p.people_limit,"
+    " e.seq, e.edits FROM plans p CROSS JOIN LATERAL"
+    " (SELECT coalesce(max(seq), 0) AS seq, count(*) AS edits FROM plan_edits"
+    "   WHERE plan_id = p.id) e"
+)
+
+
+def list_plans(connection: Connection, *, totals: Totals = plan_totals) -> list[dict[str, Any]]:
+    """Every plan, newest first, with its figures."""
+    rows = connection.execute(text(f"{_PLANS} ORDER BY p.id DESC")).mappings().all()
+    names = ("id", "name", "state", "based_on", "created_at", "created_by", "published_at")
+    figures = ("grids", "households", "people", "broken")
+    return [
+        {name: row[name] for name in names}
+        | {f: totals(connection, row["id"], row["edits"])["totals"][f] for f in figures}
+        for row in rows
+    ]
+
+
+def read_plan(
+    connection: Connection, plan_id: int, *, totals: Totals = plan_totals
+) -> dict[str, Any]:
     """One plan with totals, bounds, limits and whether there is anything to undo.
 
     Raises
@@ -67,30 +106,14 @@ def read_plan(connection: Connection, plan_id: int) -> dict[str, Any]:
     NotFoundError
         If there is none.
     """
-    row = connection.execute(
-        text(
-            "WITH chosen AS (SELECT * FROM plan_grids WHERE plan_id = :plan AND kind <> 'micro'),"
-            f" sums AS ({_SUMS})"
-            " SELECT p.id, p.name, p.state, p.based_on, p.created_at, p.created_by,"
-            " p.published_at, p.household_limit, p.people_limit, count(g.id)::int AS grids,"
-            " coalesce(sum(s.buildings), 0)::int AS buildings,"
-            " coalesce(sum(s.households), 0)::int AS households,"
-            " coalesce(sum(s.people), 0)::int AS people,"
-            f" coalesce(sum({_BROKEN}), 0)::int AS broken,"
-            " ST_XMin(ST_Extent(g.geom)) AS w, ST_YMin(ST_Extent(g.geom)) AS s,"
-            " ST_XMax(ST_Extent(g.geom)) AS e, ST_YMax(ST_Extent(g.geom)) AS n,"
-            " (SELECT coalesce(max(seq), 0) FROM plan_edits WHERE plan_id = :plan) AS seq"
-            " FROM plans p LEFT JOIN chosen g ON g.plan_id = p.id LEFT JOIN sums s ON s.id = g.id"
-            " WHERE p.id = :plan GROUP BY p.id"
-        ),
-        {"plan": plan_id},
-    ).one_or_none()
+    row = connection.execute(text(f"{_PLANS} WHERE p.id = :plan"), {"plan": plan_id}).one_or_none()
     if row is None:
         raise NotFoundError(
             f"There is no plan {plan_id}.", remedy="See /api/v1/plans for the plans there are."
         )
     can_undo, can_redo = can_step(connection, plan_id)
     draft = row.state == "draft"
+    sums = totals(connection, plan_id, row.edits)
     return {
         "id": row.id,
         "name": row.name,
@@ -100,18 +123,21 @@ def read_plan(connection: Connection, plan_id: int) -> dict[str, Any]:
         "created_by": row.created_by,
         "published_at": row.published_at,
         "seq": row.seq,
-        "bounds": None if row.w is None else [row.w, row.s, row.e, row.n],
-        "totals": {
-            "grids": row.grids,
-            "households": row.households,
-            "people": row.people,
-            "buildings": row.buildings,
-            "broken": row.broken,
-        },
+        "bounds": sums["bounds"],
+        "totals": sums["totals"],
         "limits": {"households": row.household_limit, "people": row.people_limit},
         "can_undo": draft and can_undo,
         "can_redo": draft and can_redo,
     }
+
+
+def newest_edit(connection: Connection, plan_id: int) -> tuple[int, int]:
+    """Number of a plan's newest edit or note, and how many it has."""
+    row = connection.execute(text(f"{_PLANS} WHERE p.id = :plan"), {"plan": plan_id}).one_or_none()
+    if row is None:
+        require_plan(connection, plan_id)
+        return 0, 0
+    return int(row.seq), int(row.edits)
 
 
 def list_communities(connection: Connection, plan_id: int) -> list[dict[str, Any]]:

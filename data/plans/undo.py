@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from data.errors import ConflictError, NotFoundError
+from data.plans.buildings import assign_buildings
 from data.plans.community import load_community, require
 from data.plans.edits import EditResult, prove, write_images
 
@@ -94,6 +95,8 @@ def _step(
         require(before, -1)
     image: dict[str, Any] = found.before if back else found.after
     write_images(connection, plan_id, found.community_id, image)
+    # Buildings that came after the edit are in no image of it.
+    assign_buildings(connection, plan_id, found.community_id)
     seq = connection.execute(
         text(
             "INSERT INTO plan_edits (plan_id, community_id, kind, author, state, request, grids)"

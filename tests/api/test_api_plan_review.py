@@ -198,3 +198,46 @@ def test_others_hear_of_an_edit_within_two_seconds(
     assert heard[0][1]["seq"] == seq
     assert heard[0][1]["community"] == c1
     assert heard[0][0] - done < 2
+
+
+def test_qgis_reads_the_grids_of_a_plan(client: httpx.Client, draft: int) -> None:
+    page = client.get(
+        "/ogc/collections/plan_grids/items", params={"plan_id": draft, "limit": 100}
+    ).json()
+    totals = client.get(f"/api/v1/plans/{draft}").json()["totals"]
+    assert page["numberMatched"] == totals["grids"]
+    assert sum(f["properties"]["households"] for f in page["features"]) == totals["households"]
+    tiles = client.get("/ogc/collections/plan_grids/tiles/WebMercatorQuad/10/848/401")
+    assert tiles.status_code in (200, 204)
+
+
+@pytest.mark.parametrize("name", ["gpkg", "shp", "shp-gbk", "geojson", "kml", "parquet", "xlsx"])
+def test_a_plan_is_downloaded(client: httpx.Client, draft: int, name: str) -> None:
+    answer = client.get(f"/api/v1/plans/{draft}/export", params={"format": name})
+    assert answer.status_code == 200, answer.text
+    assert len(answer.content) > 500
+    assert f"plan-{draft}." in answer.headers["Content-Disposition"]
+
+
+def test_two_nets_are_laid_over_one_another_and_one_is_proposed(
+    client: httpx.Client, draft: int, published: int, c1: int
+) -> None:
+    split(client, draft, c1)
+    body = {
+        "name": "多网合一",
+        "nets": [{"name": "党建", "plan": published}, {"name": "公安", "plan": draft}],
+    }
+    preview = client.post("/api/v1/plans/merge-nets", json=body, params={"preview": True}).json()
+    assert preview["plan"] is None
+    assert preview["cells"] > 0
+    # A grid of the second net that lies wholly inside one of the first disagrees with nothing.
+    assert preview["conflicts"]["features"] == []
+    made = client.post("/api/v1/plans/merge-nets", json=body)
+    assert made.status_code == 201, made.text
+    plan = client.get(f"/api/v1/plans/{made.json()['plan']}").json()
+    old = client.get(f"/api/v1/plans/{published}").json()
+    assert plan["totals"]["households"] == old["totals"]["households"]
+    once = client.post(
+        "/api/v1/plans/merge-nets", json=body | {"nets": [body["nets"][0], body["nets"][0]]}
+    )
+    assert once.status_code == 422

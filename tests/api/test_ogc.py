@@ -20,7 +20,7 @@ from town import LAT, LON, STATIONS, buildings, lonlat
 
 COLLECTIONS = {
     "areas", "base_features", "buildings", "compounds", "coverage", "entrances", "gates", "grids",
-    "network_edges", "patrol_points", "premises", "stations",
+    "network_edges", "patrol_points", "plan_communities", "plan_grids", "premises", "stations",
 }  # fmt: skip
 
 

@@ -316,12 +316,46 @@ FUNCTIONS = (
     """,
 )
 
+# Figures come with the grids, as a table of their own makes sense in QGIS.
+VIEWS = (
+    """
+    CREATE VIEW ogc.plan_grids AS
+    SELECT g.id, g.plan_id, p.name AS plan, p.state AS plan_state, g.code, g.name, g.kind,
+           a.code AS community_code, a.name AS community, o.code AS parent_code,
+           coalesce(f.households, 0)::int AS households, coalesce(f.people, 0)::int AS people,
+           f.buildings::int AS buildings, g.branch, g.grid_head, g.full_time, g.part_time,
+           g.building_heads, g.unit_heads, g.updated_at, g.geom
+      FROM plan_grids g
+      JOIN plans p ON p.id = g.plan_id
+      JOIN areas a ON a.id = g.community_id
+      LEFT JOIN plan_grids o ON o.id = g.parent_id
+      LEFT JOIN LATERAL (SELECT sum(b.households) AS households, sum(b.people) AS people,
+                                count(*) AS buildings
+                           FROM plan_buildings t JOIN buildings b ON b.id = t.building_id
+                          WHERE t.grid_id = g.id) f ON true
+    """,
+    """
+    CREATE VIEW ogc.plan_communities AS
+    SELECT c.plan_id * 1000000000 + c.community_id AS id, c.plan_id, p.name AS plan,
+           p.state AS plan_state, a.code, a.name, c.version, c.outline AS geom
+      FROM plan_communities c
+      JOIN plans p ON p.id = c.plan_id
+      JOIN areas a ON a.id = c.community_id
+    """,
+)
+TITLES = {
+    "plan_grids": "方案网格 Grids of every plan, with figures",
+    "plan_communities": "方案社区 Communities of every plan",
+}
+
 _CHANGED = (("insert", "NEW"), ("update", "NEW"), ("delete", "OLD"))
 
 
 def upgrade() -> None:
-    for statements in (*TABLES, *FUNCTIONS):
+    for statements in (*TABLES, *FUNCTIONS, *VIEWS):
         op.execute(statements)
+    for name, title in TITLES.items():
+        op.execute(f"COMMENT ON VIEW ogc.{name} IS '{title}'")
     for table in ("plan_grids", "plan_buildings"):
         for operation, side in _CHANGED:
             op.execute(f"""
@@ -345,6 +379,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("DROP VIEW ogc.plan_grids, ogc.plan_communities")
     op.execute(f"DROP TABLE {', '.join(TABLE_NAMES)} CASCADE")
     for name in ("pending", "draft_only", "partition"):
         op.execute(f"DROP FUNCTION gridcircle_plan_{name}()")

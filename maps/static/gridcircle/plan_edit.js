@@ -468,7 +468,14 @@ Gridcircle.begin = function (map) {
         lastCommunity = answer.community ?? community;
         take(answer);
         remember({ seq: answer.edit, kind: which, community: lastCommunity, at: new Date().toISOString() }, true);
+        // It may be far from what is in view.
+        const touched = [...answer.changed.features, ...answer.before.features];
+        toast(word(`${which}_done`, { community: communities.get(lastCommunity)?.name || "" }), word("others_look"), () => show(touched));
       } catch (error) {
+        if (error.status === 409) {
+          toast(word(`${which}_none`));
+          return;
+        }
         if (error.status !== 412) throw error;
         await readPlan();
         await readView();
