@@ -391,6 +391,38 @@ def test_delete_gives_a_grid_to_a_neighbour_after_a_preview(page: Page, town: To
     assert is_partition(town, plan)
 
 
+def test_what_a_line_snaps_to_is_shown(page: Page, town: Town) -> None:
+    plan = town.draft()
+    open_editor(page, town, plan, zoom=17)
+    choose(page, 300, 450, "西南网格")
+    page.click("[data-tool=split]")
+    page.wait_for_load_state("networkidle")
+    ring = page.locator(".leaflet-draft-pane path[stroke='#c2410c']")
+    assert ring.count() == 0
+    click(page, 300, 440)
+    page.mouse.move(*on_screen(page, 330, 480), steps=3)
+    x, y = on_screen(page, *MIDDLE_M)
+    page.mouse.move(x + 2, y + 8, steps=3)  # near the point where the grids meet
+    expect(ring).to_have_count(1)
+    box = ring.bounding_box()
+    assert box is not None
+    assert abs(box["x"] + box["width"] / 2 - x) < 3
+    assert abs(box["y"] + box["height"] / 2 - y) < 3
+
+
+def test_far_out_grids_come_as_tiles_and_are_chosen_all_the_same(page: Page, town: Town) -> None:
+    plan = town.draft()
+    open_editor(page, town, plan)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    with page.expect_response(lambda r: f"/plans/{plan}/tiles/" in r.url and r.ok):
+        lon, lat = lonlat(*MIDDLE_M)
+        page.evaluate(f"void map_city.setView([{lat!r}, {lon!r}], 12, {{animate: false}})")
+    page.wait_for_load_state("networkidle")
+    assert not [url for url in asked if "/grids?" in url or "/cells?" in url]
+    choose(page, 100, 250, "西南网格")
+
+
 def test_a_name_is_changed_in_a_form(page: Page, town: Town) -> None:
     plan = town.draft()
     open_editor(page, town, plan)

@@ -29,7 +29,11 @@ window.GridcirclePlan = (function () {
   const rulesText = (rules) => rules.map(inLanguage).join(Gridcircle.page.language === "zh" ? "；" : "; ");
 
   /** The part of a code that tells grids of a community apart: its last three digits. */
-  const tail = (about) => (about.code ? String(about.code).slice(-3) : `#${about.id ?? "?"}`);
+  function tail(about) {
+    const code = String(about.code || "");
+    if (!code) return `#${about.id ?? "?"}`;
+    return about.kind === "micro" ? `${code.slice(-5, -2)}-${code.slice(-2)}` : code.slice(-3);
+  }
   const title = (about) => about.name || `${word("k_grid")} ${tail(about)}`;
 
   function legend(target) {

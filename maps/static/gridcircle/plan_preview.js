@@ -124,7 +124,7 @@ GridcirclePlan.preview = function (map) {
       const moved = answer.moved || {};
       const save = element("button", { type: "button", class: "gc-button", id: "gp-save", onclick: onsave }, word("save"));
       open(
-        element("h2", {}, `${word("preview")}：${title}`),
+        element("h2", {}, word("preview_of", { edit: title })),
         moved.buildings
           ? element("p", {}, word("preview_moved", {
               buildings: number(moved.buildings), households: number(moved.households), people: number(moved.people) }))
