@@ -209,6 +209,7 @@ def run(communities: int) -> None:
                 copy_s=round(copied, 2),
                 publish_ms=round(published),
                 server_p50_ms={k: round(statistics.median(v), 1) for k, v in server.items()},
+                server_min_ms={k: round(min(v), 1) for k, v in server.items()},
                 server_max_ms={k: round(max(v), 1) for k, v in server.items()},
                 round_trip_p50_ms={k: round(statistics.median(v), 1) for k, v in trip.items()},
                 reads_ms={k: round(v, 1) for k, v in figures.items()},

@@ -449,30 +449,50 @@ def building_patch(
             f"Building {unknown[0]} is not in {community.name} in this plan.",
             remedy="Choose buildings of the community.",
         )
-    rows = connection.execute(
-        text(
-            "SELECT building_id, ST_AsBinary(geom) AS geom FROM building_cells"
-            " WHERE building_id = ANY(:ids)"
-        ),
-        {"ids": [int(b) for b in buildings]},
-    ).all()
-    parts = []
-    for row in rows:
-        n = place[row.building_id]
-        giver = community.grids.get(int(community.grid_of[n]))
-        if giver is None or giver.id == to:
-            continue
-        cell = shapely.intersection(shapely.from_wkb(bytes(row.geom)), giver.shape, grid_size=1e-9)
-        home = shapely.Point(community.point[n])
-        pieces = [p for p in shapely.get_parts(cell) if p.geom_type == "Polygon"]
-        if pieces:
-            parts.append(pieces[int(np.argmin(shapely.distance(pieces, home)))])
+    parts = [
+        part
+        for n, part in _own_parts(connection, community, buildings).items()
+        if community.grid_of[n] != to
+    ]
     if not parts:
         raise InvalidRowError(
             "These buildings are in the grid already.",
             remedy="Choose buildings of a neighbour.",
         )
     return shapely.union_all(parts, grid_size=1e-9)
+
+
+def building_parts(
+    connection: Connection, community: Community, grid: int
+) -> dict[int, shapely.Geometry]:
+    """Cells of all buildings of a grid, as far as they lie in it, by place in the community."""
+    own = community.building[community.grid_of == grid]
+    return _own_parts(connection, community, own.tolist())
+
+
+def _own_parts(
+    connection: Connection, community: Community, buildings: Sequence[int]
+) -> dict[int, shapely.Geometry]:
+    place = {int(b): n for n, b in enumerate(community.building)}
+    rows = connection.execute(
+        text(
+            "SELECT building_id, ST_AsBinary(geom) AS geom FROM building_cells"
+            " WHERE building_id = ANY(:ids) ORDER BY building_id"
+        ),
+        {"ids": [int(b) for b in buildings]},
+    ).all()
+    parts = {}
+    for row in rows:
+        n = place[row.building_id]
+        grid = community.grids.get(int(community.grid_of[n]))
+        if grid is None:
+            continue
+        cell = shapely.intersection(shapely.from_wkb(bytes(row.geom)), grid.shape, grid_size=1e-9)
+        home = shapely.Point(community.point[n])
+        pieces = [p for p in shapely.get_parts(cell) if p.geom_type == "Polygon"]
+        if pieces:
+            parts[n] = pieces[int(np.argmin(shapely.distance(pieces, home)))]
+    return parts
 
 
 # Writing -----------------------------------------------------------------------------------------

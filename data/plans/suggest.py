@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +14,17 @@ from sqlalchemy import Connection, text
 
 from data.errors import NotFoundError
 from data.plans.community import Community, load_community
-from data.plans.edits import building_patch
+from data.plans.edits import building_parts
 from geo.errors import PartitionError
 
 MOST = 5
 """Suggestions given."""
 TRIES = 60
 """Buildings looked at for each neighbour, nearest first."""
+CHECKED = 12
+"""Of these so many where each step has to be tried out."""
+TOUCH = 2e-9
+"""Cells this near have a common edge, degrees: their vertices are rounded."""
 
 _DIRECTIONS = (
     ("east", "东"),
@@ -71,10 +76,11 @@ def suggest(connection: Connection, grid_id: int, plan_id: int) -> list[dict[str
     over = (households - limits.households, people - limits.people)
     if grid.kind != "base" or max(over) <= 0:
         return []
+    parts = building_parts(connection, community, grid_id)
     found = []
     for other in community.grids.values():
         if other.id != grid_id and other.kind == "base":
-            given = _give(connection, community, grid_id, other.id, over)
+            given = _give(community, parts, grid_id, other.id, over)
             if given is not None:
                 found.append(given)
     found.sort(key=lambda s: (s["_left"], s["_moved"]))
@@ -86,7 +92,11 @@ def suggest(connection: Connection, grid_id: int, plan_id: int) -> list[dict[str
 
 
 def _give(
-    connection: Connection, community: Community, grid: int, to: int, over: tuple[int, int]
+    community: Community,
+    parts: Mapping[int, shapely.Geometry],
+    grid: int,
+    to: int,
+    over: tuple[int, int],
 ) -> dict[str, Any] | None:
     """Find the fewest buildings near a neighbour to give to it; None where it has no room."""
     giver, taker = community.grids[grid], community.grids[to]
@@ -100,33 +110,31 @@ def _give(
     if min(room) <= 0:
         return None
     own = np.flatnonzero(community.grid_of == grid)
+    own = own[community.households[own] > 0]
     away = shapely.distance(shapely.points(community.point[own]), taker.shape)
-    order = own[np.argsort(away, kind="stable")][:TRIES]
-    order = order[community.households[order] > 0]
-    chosen: list[int] = []
-    moved = np.zeros(2, np.int64)
-    best: tuple[list[int], NDArray[np.int64]] | None = None
-    for n in order.tolist():
-        load = np.array([community.households[n], community.people[n]])
-        if (moved + load > room).any():
-            continue
-        if _possible(connection, community, to, [*chosen, n]):
-            chosen.append(n)
-            moved = moved + load
-            best = (list(chosen), moved.copy())
-            if (moved >= over).all():
-                break
-    if best is None:
+    order = own[np.argsort(away, kind="stable")][:TRIES].tolist()
+    chosen = _grown(community, parts, taker.shape, order, room, over)
+    if chosen and not _possible(community, parts, to, chosen):
+        # What is left of the giver would fall apart: one building at a time, each checked.
+        chosen = _grown(
+            community,
+            parts,
+            taker.shape,
+            order[:CHECKED],
+            room,
+            over,
+            allowed=lambda some: _possible(community, parts, to, some),
+        )
+    if not chosen:
         return None
-    chosen, moved = best
-    chosen = _fewer(connection, community, to, chosen, over)
+    chosen = _fewer(community, parts, to, chosen, over)
     moved = np.array([community.households[chosen].sum(), community.people[chosen].sum()], np.int64)
     left = max(0, *(int(o - m) for o, m in zip(over, moved, strict=True)))
     english, chinese = _direction(giver.shape, taker.shape)
     buildings = [int(community.building[n]) for n in chosen]
     return {
-        "text": f"Give {len(chosen)} buildings with {moved[0]} households to {taker.name}"
-        f" in the {english}",
+        "text": f"Give {len(chosen)} building{'s' * (len(chosen) > 1)} with {moved[0]}"
+        f" households to {taker.name} in the {english}",
         "text_zh": f"把 {len(chosen)} 栋楼（{moved[0]} 户）划给{chinese}面的{taker.name}",
         "edit": {
             "kind": "transfer",
@@ -143,9 +151,42 @@ def _give(
     }
 
 
-def _fewer(
-    connection: Connection,
+def _grown(
     community: Community,
+    parts: Mapping[int, shapely.Geometry],
+    taker: shapely.Geometry,
+    order: Sequence[int],
+    room: tuple[int, int],
+    over: tuple[int, int],
+    *,
+    allowed: Callable[[list[int]], bool] = lambda _: True,
+) -> list[int]:
+    """Take buildings that touch the taker or those taken, nearest first, until it is enough."""
+    chosen: list[int] = []
+    moved = np.zeros(2, np.int64)
+    ground = [taker]
+    waiting = [n for n in order if n in parts]
+    while waiting:
+        for n in waiting:
+            load = np.array([community.households[n], community.people[n]])
+            if (moved + load > room).any() or shapely.distance(parts[n], ground).min() > TOUCH:
+                continue
+            if allowed([*chosen, n]):
+                break
+        else:
+            break
+        waiting.remove(n)
+        chosen.append(n)
+        ground.append(parts[n])
+        moved = moved + load
+        if (moved >= over).all():
+            break
+    return chosen
+
+
+def _fewer(
+    community: Community,
+    parts: Mapping[int, shapely.Geometry],
     to: int,
     chosen: list[int],
     over: tuple[int, int],
@@ -156,14 +197,16 @@ def _fewer(
         enough = community.households[rest].sum() >= over[0] and (
             community.people[rest].sum() >= over[1]
         )
-        if rest and enough and _possible(connection, community, to, rest):
+        if rest and enough and _possible(community, parts, to, rest):
             chosen = rest
     return chosen
 
 
-def _possible(connection: Connection, community: Community, to: int, chosen: list[int]) -> bool:
-    buildings = [int(community.building[n]) for n in chosen]
-    patch = building_patch(connection, community, to, buildings)
+def _possible(
+    community: Community, parts: Mapping[int, shapely.Geometry], to: int, chosen: Sequence[int]
+) -> bool:
+    """Whether the transfer is let through and moves exactly these buildings."""
+    patch = shapely.union_all([parts[n] for n in chosen], grid_size=1e-9)
     try:
         change = community.partition().transfer(to, patch)
     except PartitionError:
