@@ -19,7 +19,7 @@ def plans_page(context: PageContext) -> str:
     ----------
     context : PageContext
     """
-    return _page(context, "plans", data={})
+    return _page(context, "plans", data={}, scripts=("plan_nets",))
 
 
 def plan_edit_page(context: PageContext, plan: int) -> str:

@@ -567,6 +567,44 @@ def changed(town: Town, plan: int) -> list[Any]:
     return found
 
 
+def test_nets_that_differ_are_shown_in_conflict_and_made_one(page: Page, town: Town) -> None:
+    one, other = town.draft(), town.draft()
+    ids = {f["properties"]["name"]: f["id"] for f in town.get(f"/plans/{other}/grids")["features"]}
+    community = town.get(f"/plans/{other}/communities")["communities"][0]["id"]
+    line = [list(lonlat(x, y)) for x, y in ((350, -50), (480, 200), (350, 500))]
+    answer = httpx.post(
+        f"{town.url}/api/v1/plans/{other}/edits",
+        json={
+            "kind": "reshape",
+            "community": community,
+            "between": [ids["西南网格"], ids["东南网格"]],
+            "line": {"type": "LineString", "coordinates": line},
+        },
+        headers={"If-Match": '"1"'},
+    )
+    assert answer.status_code == 200, answer.text
+    page.goto(f"{town.url}/plans")
+    page.locator(f"[data-plan='{one}']").wait_for()
+    page.click("#gp-nets")
+    order = [
+        int(i) for i in page.locator(".gp-plan").evaluate_all("a => a.map(e => e.dataset.plan)")
+    ]
+    boxes = page.locator("#gp-form .gc-check")
+    boxes.nth(order.index(one)).click()
+    boxes.nth(order.index(other)).click()
+    with page.expect_response(lambda r: "/merge-nets?preview=true" in r.url and r.ok) as told:
+        page.click("#gp-nets-look")
+    conflicts = told.value.json()["conflicts"]["features"]
+    assert conflicts
+    expect(page.locator(".leaflet-conflicts-pane path")).to_have_count(len(conflicts))
+    expect(page.locator("#gp-form")).to_contain_text(f"{len(conflicts)} 处不一致")
+    page.locator("#gp-form button[type=submit]").click()
+    page.locator(".gp-label").first.wait_for()
+    made = int(page.url.split("/plans/")[1].split("/")[0])
+    assert made not in {one, other}
+    assert is_partition(town, made)
+
+
 @pytest.mark.parametrize("language", ["zh", "en"])
 @pytest.mark.parametrize("path", ["", "/{}/edit", "/{}/review", "/{}/compare"])
 def test_a_page_of_plans_asks_no_other_host_and_reports_no_error(

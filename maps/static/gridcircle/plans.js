@@ -98,6 +98,7 @@ Gridcircle.begin = function (map) {
     name.focus();
     name.select();
   }
+  byId("gp-nets").addEventListener("click", () => GridcirclePlan.mergeNets(map, byId("gp-form"), plans));
   byId("gp-new").addEventListener("click", () => openForm(null));
 
   async function read() {
@@ -105,6 +106,7 @@ Gridcircle.begin = function (map) {
     const order = ["published", "review", "draft", "archived"];
     plans.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state) || b.id - a.id);
     const list = byId("gp-plans");
+    byId("gp-nets").hidden = plans.length < 2;
     if (!plans.length) {
       list.replaceChildren(element("div", { class: "gc-card gp-empty" },
         element("p", {}, word("plans_empty")), element("p", { class: "gc-note" }, word("plans_empty_hint"))));
