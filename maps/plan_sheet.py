@@ -18,6 +18,10 @@ from maps.messages import messages
 from maps.print_fonts import use_font
 
 _TOTALS = ("grids", "households", "people", "buildings", "broken")
+_NAMES = 60
+"""Buildings named in one row of the print; the workbook has all."""
+_ROWS = 800
+"""Rows of one table of the print; the workbook has all."""
 _INK = "1D2733"
 _HEAD = "14304D"
 
@@ -100,6 +104,37 @@ class ChangeSheet:
         rows = [[_shown(grid.get(key)) for key in keys] for grid in self.compared["grids"]]
         return head, rows
 
+    def moves(self) -> tuple[list[str], list[list[Any]]]:
+        """Head and rows of old grid → new grid, each with the buildings that make the move."""
+        words = self.words
+        head = [
+            words["compare_from"],
+            words["compare_to"],
+            words["buildings"],
+            words["households"],
+            words["people"],
+            words["sheet_which"],
+        ]
+        pairs: dict[tuple[Any, Any], list[Mapping[str, Any]]] = {}
+        for one in self.compared["moved"]:
+            pairs.setdefault((one.get("from"), one.get("to")), []).append(one)
+        rows: list[list[Any]] = []
+        for (old, new), some in pairs.items():
+            names = [_named(one) for one in some[:_NAMES]]
+            if len(some) > _NAMES:
+                names.append(words["sheet_more_names"].format(n=len(some) - _NAMES))
+            rows.append(
+                [
+                    _shown(old),
+                    _shown(new),
+                    len(some),
+                    sum(one.get("households") or 0 for one in some),
+                    sum(one.get("people") or 0 for one in some),
+                    words["sheet_comma"].join(names),
+                ]
+            )
+        return head, rows
+
     def moved(self) -> tuple[list[str], list[list[Any]]]:
         """Head and rows of the buildings that change grid."""
         words = self.words
@@ -112,7 +147,7 @@ class ChangeSheet:
         ]
         rows = [
             [
-                one.get("name") or one.get("building_code") or str(one["building"]),
+                _named(one),
                 _shown(one.get("from")),
                 _shown(one.get("to")),
                 one.get("households") or 0,
@@ -121,6 +156,10 @@ class ChangeSheet:
             for one in self.compared["moved"]
         ]
         return head, rows
+
+
+def _named(one: Mapping[str, Any]) -> str:
+    return str(one.get("name") or one.get("building_code") or one["building"])
 
 
 def _shown(value: Any) -> Any:
@@ -138,11 +177,18 @@ def change_sheet_pdf(sheet: ChangeSheet) -> bytes:
     tables = [
         (words["sheet_totals"], *sheet.totals(), (40, 30, 30, 30)),
         (words["compare_grids"], *sheet.grids(), (44, 44, 22, 22, 22, 22)),
-        (words["compare_moved"], *sheet.moved(), (54, 44, 44, 18, 18)),
+        (words["compare_moved"], *sheet.moves(), (35, 35, 13, 14, 16, 65)),
     ]
     pdf = _Document(f"{sheet.title} · {sheet.date}")
     signs = [words[f"sheet_sign_{who}"] for who in ("made", "checked", "office")]
-    written = [sheet.title, sheet.date, words["sheet_none"], *signs, "−–·（）"]
+    written = [
+        sheet.title,
+        sheet.date,
+        words["sheet_none"],
+        words["sheet_more_rows"],
+        *signs,
+        "−–·（）",
+    ]
     written += [part for pair in sheet.about() for part in pair]
     for name, head, rows, _ in tables:
         written += [name, *head, *(str(cell) for row in rows for cell in row)]
@@ -167,7 +213,9 @@ def change_sheet_pdf(sheet: ChangeSheet) -> bytes:
         for name, value in sheet.about():
             table.row([name, value])
     for name, head, rows, widths in tables:
-        _print_table(pdf, name, head, rows, widths, empty=words["sheet_none"])
+        _print_table(pdf, name, head, rows[:_ROWS], widths, empty=words["sheet_none"])
+        if len(rows) > _ROWS:
+            pdf.multi_cell(0, 6, words["sheet_more_rows"].format(n=len(rows) - _ROWS))
     _print_signatures(pdf, signs)
     return bytes(pdf.output())
 

@@ -88,6 +88,28 @@ def test_a_plan_that_changes_nothing_makes_a_sheet_that_says_so() -> None:
     assert book.worksheets[2].max_row == 1
 
 
+def test_a_large_change_prints_in_seconds_and_says_what_it_leaves_to_the_workbook() -> None:
+    many = [
+        {
+            "building": n,
+            "name": f"{n}号楼",
+            "from": f"{n % 900:015}",
+            "to": f"{n % 900 + 1:015}",
+            "households": 1,
+            "people": 2,
+        }
+        for n in range(9000)
+    ]
+    made = sheet(compared=COMPARED | {"moved": many})
+    _, rows = made.moves()
+    assert len(rows) == 900
+    assert sum(row[2] for row in rows) == 9000
+    codes = written_codes(change_sheet_pdf(made))
+    assert codes >= {ord(c) for c in "另有行见变更表"}
+    book = load_workbook(BytesIO(change_sheet_xlsx(made)))
+    assert book.worksheets[2].max_row == 9001
+
+
 def test_every_character_has_a_file_and_files_are_there() -> None:
     assert len(font_parts()) > 90
     assert all(path.is_file() for path in font_parts())
