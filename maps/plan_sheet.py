@@ -18,7 +18,7 @@ from maps.messages import messages
 from maps.print_fonts import use_font
 
 _TOTALS = ("grids", "households", "people", "buildings", "broken")
-_NAMES = 60
+_NAMES = 30
 """Buildings named in one row of the print; the workbook has all."""
 _ROWS = 800
 """Rows of one table of the print; the workbook has all."""
@@ -248,7 +248,7 @@ def _print_table(
     *,
     empty: str,
 ) -> None:
-    if pdf.will_page_break(30):
+    if pdf.will_page_break(70):
         pdf.add_page()
     pdf.set_text_color(0x1D, 0x27, 0x33)
     pdf.ln(5)
@@ -267,6 +267,7 @@ def _print_table(
         cell_fill_color=(0xF5, 0xF3, 0xEE),
         cell_fill_mode=TableCellFillMode.ROWS,
         borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+        v_align="TOP",
         text_align=tuple("R" if _is_number_column(rows, i) else "L" for i in range(len(head))),
     ) as table:
         table.row(list(head))

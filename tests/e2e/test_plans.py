@@ -423,6 +423,15 @@ def test_far_out_grids_come_as_tiles_and_are_chosen_all_the_same(page: Page, tow
     choose(page, 100, 250, "西南网格")
 
 
+def test_a_plan_that_is_not_there_is_said_so(page: Page, town: Town) -> None:
+    for view in ("edit", "review", "compare"):
+        page.goto(f"{town.url}/plans/999999/{view}")
+        expect(page.locator("#gc-problem")).to_be_visible()
+        expect(page.locator("#gc-problem")).to_contain_text("没有这条记录")
+    page.goto(f"{town.url}/plans/999999/edit")
+    expect(page.locator("[data-tool=split]")).to_be_disabled()
+
+
 def test_a_name_is_changed_in_a_form(page: Page, town: Town) -> None:
     plan = town.draft()
     open_editor(page, town, plan)

@@ -724,6 +724,7 @@ Gridcircle.begin = function (map) {
 
   Gridcircle.guarded(async () => {
     tools.use("select");
+    toolbar.sync();
     // The map first: where the communities lie is known long before a large plan is added up.
     const parts = await Plan.ask(id, "/communities");
     communities = new Map(parts.communities.map((one) => [one.id, one]));
