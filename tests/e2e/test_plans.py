@@ -438,10 +438,20 @@ def test_a_name_is_changed_in_a_form(page: Page, town: Town) -> None:
     choose(page, 100, 250, "西南网格")
     page.click("[data-tool=rename]")
     page.fill("#gp-rename", "<b>新名</b>")
+    page.locator("#gp-task input[type=number]").first.fill("2")
+    page.get_by_label("党支部").fill("第一支部")
     page.click("#gp-form-ok")
     page.locator("#gp-save").wait_for()
     save(page)
     assert "<b>新名</b>" in town.grids(plan)
+    with town.database.connect() as connection:
+        written = connection.execute(
+            text(
+                "SELECT branch, grid_head FROM plan_grids WHERE plan_id = :p AND name LIKE '<b>%'"
+            ),
+            {"p": plan},
+        ).one()
+    assert tuple(written) == ("第一支部", 2)
     expect(page.locator("#gp-selected h2")).to_have_text("<b>新名</b>")  # text, not markup
 
 

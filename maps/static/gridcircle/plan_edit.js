@@ -235,6 +235,7 @@ Gridcircle.begin = function (map) {
     return element("article", { class: "gc-card gp-grid" },
       element("header", {}, element("h2", {}, Plan.title(about)), element("span", { class: "gp-kind" }, word(`kind_${about.kind}`))),
       element("p", { class: "gc-note" }, element("code", {}, about.code || word("no_code"))),
+      about.branch ? element("p", { class: "gc-note" }, `${word("branch")} ${about.branch}`) : null,
       element("dl", { class: "gp-measures" },
         figure(about.households, limited ? Plan.limits.households : null, word("households")),
         figure(about.people, limited ? Plan.limits.people : null, word("people")),
@@ -539,16 +540,18 @@ Gridcircle.begin = function (map) {
     const known = feature.properties.staff || {};
     const staff = Object.keys(known).map((role) =>
       [role, element("input", { type: "number", min: "0", max: "10000", step: "1", value: String(known[role]), required: true })]);
+    const branch = element("input", { type: "text", value: feature.properties.branch || "", maxlength: "200" });
     const renumber = element("button", { type: "button", class: "gp-action", onclick: () => {
       byId("gp-task").hidden = true;
       propose({ kind: "renumber" }, word("renumber"), feature);
     } }, word("renumber"));
-    form(word("tool_rename"), [field(word("name"), name), field(word("code_15"), code),
+    form(word("tool_rename"), [field(word("name"), name), field(word("code_15"), code), field(word("branch"), branch),
       element("fieldset", { class: "gc-field gp-staff" }, element("legend", {}, word("staff_title")),
         ...staff.map(([role, input]) => field(word(`staff_${role}`), input))), renumber], () => {
       const body = { kind: "rename", grid: feature.id };
       if (name.value.trim() !== (feature.properties.name || "")) body.name = name.value.trim();
       if (code.value !== (feature.properties.code || "")) body.code = code.value;
+      if (branch.value.trim() !== (feature.properties.branch || "")) body.branch = branch.value.trim();
       const changed = staff.filter(([role, input]) => Number(input.value) !== known[role]);
       if (changed.length) body.staff = Object.fromEntries(changed.map(([role, input]) => [role, Number(input.value)]));
       if (Object.keys(body).length === 2) return;

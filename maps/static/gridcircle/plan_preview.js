@@ -41,7 +41,7 @@ GridcirclePlan.preview = function (map) {
     const some = answer.changed.features.filter(({ id, properties: now }) => {
       const was = before.get(id);
       return !was || rules(was) !== rules(now) ||
-        ["households", "people", "buildings", "name", "code", "kind"].some((key) => was[key] !== now[key]);
+        ["households", "people", "buildings", "name", "code", "kind", "branch"].some((key) => was[key] !== now[key]);
     });
     return some.length ? some : answer.changed.features;
   }
