@@ -8,12 +8,13 @@ from sqlalchemy import Connection, text
 from data.errors import ConflictError, InvalidRowError, NotFoundError
 
 _WAYS = {
-    "draft": ("review", "published"),
-    "review": ("draft", "published"),
+    "draft": ("review", "published", "archived"),
+    "review": ("draft", "published", "archived"),
     "published": ("archived",),
-    "archived": ("published",),
+    "archived": ("published", "draft"),
 }
-"""From a state to the states it may go to; an archived plan is published again to undo."""
+"""From a state to the states it may go to. An archived plan is published again to undo; back to
+draft goes only what never was published."""
 
 
 def change_state(
@@ -47,17 +48,21 @@ def change_state(
             f"There is no state {to!r}.", remedy=f"Use one of: {', '.join(_WAYS)}."
         )
     # Waits for edits under way, and makes later ones wait.
-    state = connection.execute(
-        text("SELECT state FROM plans WHERE id = :plan FOR UPDATE"), {"plan": plan_id}
-    ).scalar_one_or_none()
-    if state is None:
+    row = connection.execute(
+        text("SELECT state, published_at FROM plans WHERE id = :plan FOR UPDATE"),
+        {"plan": plan_id},
+    ).one_or_none()
+    if row is None:
         raise NotFoundError(
             f"There is no plan {plan_id}.", remedy="See /api/v1/plans for the plans there are."
         )
-    if to not in _WAYS[state]:
+    state = row.state
+    ways = [w for w in _WAYS[state] if w != "draft" or row.published_at is None]
+    if to not in ways:
         raise ConflictError(
             f"Plan {plan_id} is {state} and cannot become {to}.",
-            remedy=f"From {state} it goes to {' or '.join(_WAYS[state])}.",
+            remedy=f"From {state} it goes to {' or '.join(ways)}; to change what was published, "
+            "make a draft from it.",
         )
     if to == "published":
         earlier = connection.execute(

@@ -235,14 +235,14 @@ FUNCTIONS = (
             RETURN NULL;  -- gone, or looked at already in this transaction
         END IF;
         WITH polygons AS (
-            SELECT 1 AS sign, ST_ForcePolygonCCW(geom) AS geom FROM plan_grids
+            SELECT id, 1 AS sign, ST_ForcePolygonCCW(geom) AS geom FROM plan_grids
              WHERE plan_id = NEW.plan_id AND community_id = NEW.community_id
                AND kind <> 'micro'
-            UNION ALL SELECT -1, ST_ForcePolygonCCW(community.outline)
+            UNION ALL SELECT 0, -1, ST_ForcePolygonCCW(community.outline)
         ), corners AS (
             SELECT p.sign, d.path[1:array_length(d.path, 1) - 1] AS ring,
-                   row_number() OVER () AS place, ST_X(d.geom) AS x, ST_Y(d.geom) AS y,
-                   p.geom AS of_polygon, d.path
+                   row_number() OVER (ORDER BY p.id, d.path) AS place,
+                   ST_X(d.geom) AS x, ST_Y(d.geom) AS y, d.path
               FROM polygons p CROSS JOIN LATERAL ST_DumpPoints(p.geom) d
         ), edges AS (
             SELECT sign, x AS x0, y AS y0,
