@@ -31,6 +31,7 @@ from api.routers import (
     history,
     layers,
     pages,
+    plan_pages,
     plan_review,
     plans,
     publications,
@@ -112,6 +113,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         publications,
         publish,
         riders,
+        plan_pages,
         problem_kinds,
     ):
         app.include_router(part.router)

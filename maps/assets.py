@@ -22,8 +22,11 @@ LOCAL: Mapping[str, str | None] = MappingProxyType(
         "leaflet": "vendor/leaflet/leaflet.js",
         "leaflet_css": "vendor/leaflet/leaflet.css",
         "protomaps": "vendor/protomaps-leaflet/protomaps-leaflet.js",
+        "leaflet_geoman_js": "vendor/leaflet-geoman/leaflet-geoman.js",
+        "leaflet_geoman_css": "vendor/leaflet-geoman/leaflet-geoman.css",
         "noto_css": "vendor/noto-sans-sc/400.css",
         "gridcircle_css": "gridcircle/gridcircle.css",
+        "plans_css": "gridcircle/plans.css",
         # For Folium's own markers and pop-ups, which no page uses.
         "jquery": None,
         "bootstrap": None,

@@ -21,5 +21,10 @@ def messages(language: str) -> dict[str, str]:
     """
     if language not in LANGUAGES:
         raise KeyError(language)
-    words: dict[str, str] = json.loads((_FOLDER / f"{language}.json").read_text("utf-8"))
+    words: dict[str, str] = {}
+    # One file for all pages, and one for each group of pages: plans.zh.json, plans.en.json.
+    for path in sorted(
+        _FOLDER.glob(f"*{language}.json"), key=lambda p: (p.name.count("."), p.name)
+    ):
+        words |= json.loads(path.read_text("utf-8"))
     return words

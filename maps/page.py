@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -63,7 +64,14 @@ class PageContext:
     account: AccountMenu | None = None
 
 
-def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
+def map_page(
+    context: PageContext,
+    name: str,
+    *,
+    data: dict[str, Any],
+    scripts: Sequence[str] = (),
+    parts: Sequence[MacroElement] = (),
+) -> str:
     """Write a page with a map.
 
     Parameters
@@ -74,6 +82,10 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
         ``static/gridcircle/<name>.js``.
     data : dict
         What the script needs, as JSON.
+    scripts : sequence of str
+        Scripts of ours that stand before the page's own: names below ``static/gridcircle``.
+    parts : sequence of MacroElement
+        Folium plugins and styles the page needs besides.
     """
     words = messages(context.language)
     west, south, east, north = context.bounds or (117.9, 36.2, 118.1, 36.4)
@@ -120,7 +132,9 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
             other_address="?" + urlencode({**context.query, "lang": other}),
             panel=f"{name}.html",
             terms=_terms(words),
-            scripts=[asset(f"gridcircle/{script}.js") for script in ("base", "map", name)],
+            scripts=[
+                asset(f"gridcircle/{script}.js") for script in ("base", "map", *scripts, name)
+            ],
             # No tag can end the script block early.
             data=json.dumps(shared, ensure_ascii=False).replace("<", "\\u003c"),
         )
@@ -131,7 +145,8 @@ def map_page(context: PageContext, name: str, *, data: dict[str, Any]) -> str:
     # Browsers ask for an icon unless a page says that it has none.
     figure.header.add_child(Element('<link rel="icon" href="data:,">'))
     figure.html.add_child(_Raw(frame))
-    chart.add_child(_Start())
+    for part in (_Shared(), *parts, _Start()):  # type: ignore[no-untyped-call]
+        chart.add_child(part)
     localise(figure)
     return str(figure.render()).replace("<html>", f'<html lang="{_html_language(context)}">', 1)
 
@@ -162,13 +177,19 @@ class _Raw(Element):
         return self._text
 
 
-class _Start(JSCSSMixin, MacroElement):
-    """Brings the scripts and styles of every page; hands them the map once Folium has made it."""
+class _Start(MacroElement):
+    """Hands the map to the page's scripts once Folium has made it, plugins and all."""
 
     _template = jinja2.Template(
         "{% macro script(this, kwargs) %}Gridcircle.start({{ this._parent.get_name() }});"
         "{% endmacro %}"
     )
+
+
+class _Shared(JSCSSMixin, MacroElement):
+    """Brings the scripts and styles of every page."""
+
+    _template = jinja2.Template("")
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

@@ -75,7 +75,7 @@ Context = Annotated[PageContext, Depends(page_context)]
 @router.get("/", openapi_extra=right("viewer"))
 def city(context: Context) -> Response:
     """Show the city."""
-    return _page(context, city_page(context))
+    return page_response(context, city_page(context))
 
 
 @router.get("/maps/catchment", openapi_extra=right("viewer"))
@@ -83,7 +83,7 @@ def catchment(
     context: Context, station: Annotated[int | None, Query(ge=1, le=2**63 - 1)] = None
 ) -> Response:
     """Show the circles of a station, or of any point."""
-    return _page(context, catchment_page(context, station=station))
+    return page_response(context, catchment_page(context, station=station))
 
 
 @router.get("/maps/coverage", openapi_extra=right("viewer"))
@@ -102,10 +102,11 @@ def coverage(
         profile=profile if profile and profile in PROFILES else context.profile,
         waits=waits if waits and waits in SIGNAL_WAITS_S else context.waits,
     )
-    return _page(context, page)
+    return page_response(context, page)
 
 
-def _page(context: PageContext, html: str) -> Response:
+def page_response(context: PageContext, html: str) -> Response:
+    """Answer with a page, its policy and the language it is kept in."""
     response = HTMLResponse(
         html,
         headers={"Content-Security-Policy": page_policy(html), "Cache-Control": "no-cache"},

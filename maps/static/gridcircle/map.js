@@ -78,12 +78,12 @@ window.Gridcircle = (function () {
   }
 
   /** Ask the service for JSON; a problem document becomes an error that holds it. */
-  async function ask(path, { body, signal, quiet = false } = {}) {
+  async function ask(path, { body, signal, quiet = false, headers = {} } = {}) {
     if (!quiet) showWaiting(+1);
     try {
       const answer = await fetch(path, {
         method: body ? "POST" : "GET",
-        headers: body ? { "Content-Type": "application/json" } : {},
+        headers: { ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
         body: body ? JSON.stringify(body) : undefined,
         signal,
       }).catch((error) => {
@@ -91,7 +91,7 @@ window.Gridcircle = (function () {
         throw Object.assign(new Error(error.message), { problem: { title: word("unreachable") } });
       });
       const told = await answer.json().catch(() => ({}));
-      if (!answer.ok) throw Object.assign(new Error(told.detail), { problem: told });
+      if (!answer.ok) throw Object.assign(new Error(told.detail), { problem: told, status: answer.status });
       return told;
     } finally {
       if (!quiet) showWaiting(-1);
