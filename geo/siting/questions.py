@@ -22,6 +22,7 @@ from geo.siting.kernels import (
     worth,
 )
 from geo.siting.pairs import Pairs, SitingError, merge_alike
+from geo.siting.reductions import reduced_cover
 
 Vector = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -645,6 +646,12 @@ def _cheapest_cover(
     enough: float = -np.inf,
 ) -> tuple[Flags, float, float, str]:
     """Cheapest sites that cover ``need``, or ``wanted`` weight; ``enough``: stop at this price."""
+    if wanted is None:
+        p, homes, out = reduced_cover(
+            case.pairs, need, price=case.price, forced=case.forced, closed=case.closed
+        )
+        need = need[homes]
+        case = _Case(p, case.weight[homes], case.sites, case.price, case.budget, case.forced, out)
     p = case.pairs
     m, n = p.sites, p.demands
     rows = (p.site_offsets, p.demand)
@@ -659,7 +666,7 @@ def _cheapest_cover(
             forced=case.forced,
             closed=case.closed,
             known=value,
-            steps=300,
+            steps=1000,
         )
         # Sites that the prices call cheap go first: often better than the plain greedy.
         guided = case.forced.copy()
