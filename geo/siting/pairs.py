@@ -63,6 +63,30 @@ class Pairs:
         """A cutoff in units of cost, rounded to the nearest as `Impedance.cutoff_mm` does."""
         return round(min(cutoff_s * self.per_second, 2.0**31 - 2))
 
+    def grouped(self, group: NDArray[np.int32], count: int) -> Pairs:
+        """Pairs of groups of demand points, the nearest of each: buildings with several entrances.
+
+        Parameters
+        ----------
+        group : ndarray, shape (n,)
+            Group of each demand point, 0 to ``count - 1``.
+        count : int
+        """
+        site = np.repeat(np.arange(self.sites, dtype=np.int64), np.diff(self.site_offsets))
+        member = group[self.demand]
+        order = np.lexsort((self.cost, member, site))
+        site, member = site[order], member[order]
+        first = np.ones(len(site), np.bool_)
+        first[1:] = (np.diff(site) != 0) | (np.diff(member) != 0)
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(site[first], minlength=self.sites))])
+        return pairs_of_rows(
+            offsets.astype(np.int64),
+            member[first].astype(np.int32),
+            self.cost[order][first],
+            demands=count,
+            per_second=self.per_second,
+        )
+
     def within(self, limit: int) -> Pairs:
         """The pairs that cost at most ``limit`` units."""
         if not len(self.cost) or int(self.cost.max()) <= limit:

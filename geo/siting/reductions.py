@@ -13,7 +13,6 @@ from geo.siting.pairs import Pairs, pairs_of_rows
 @njit(cache=True, nogil=True)
 def _implied_homes(offsets, site, s_offsets, demand, need):  # type: ignore[no-untyped-def]
     """Homes that are covered whenever another home is: its sites are among theirs."""
-    n = len(offsets) - 1
     gone = need <= 0
     order = np.argsort(offsets[1:] - offsets[:-1], kind="mergesort")
     mark = np.full(len(s_offsets) - 1, -1, np.int64)
@@ -48,7 +47,6 @@ def _implied_homes(offsets, site, s_offsets, demand, need):  # type: ignore[no-u
 @njit(cache=True, nogil=True)
 def _needless_sites(s_offsets, demand, offsets, site, price, fixed, closed):  # type: ignore[no-untyped-def]
     """Sites whose homes another site, no dearer, covers as well."""
-    m = len(s_offsets) - 1
     gone = closed.copy()
     mark = np.full(len(offsets) - 1, -1, np.int64)
     order = np.argsort(s_offsets[1:] - s_offsets[:-1], kind="mergesort")
