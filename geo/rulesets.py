@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 from geo.errors import GridcircleError
@@ -198,19 +198,18 @@ def rule_set(content: Mapping[str, Any], *, origin: str) -> RuleSet:
                 f"{origin}: two rules have the id {rule.id!r}.", remedy="Give each its own id."
             )
         seen.add(rule.id)
-    plain = {k: v for k, v in content.items() if k != "digest"}
-    digest = hashlib.sha256(
-        json.dumps(plain, sort_keys=True, ensure_ascii=False).encode()
-    ).hexdigest()
-    return RuleSet(
+    made = RuleSet(
         content["name"],
         content["version"],
         content["title_zh"],
         content.get("title_en") or content["title_zh"],
         content.get("note", ""),
         rules,
-        digest,
+        "",
     )
+    # Over what was read, not how it was written: a copy in a report has the same digest.
+    text = json.dumps(made.to_dict(), sort_keys=True, ensure_ascii=False)
+    return replace(made, digest=hashlib.sha256(text.encode()).hexdigest())
 
 
 def _rule(given: Mapping[str, Any], where: str) -> Rule:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
@@ -16,25 +17,29 @@ def rule_set_names() -> list[str]:
 
 
 def open_rule_set(name: str) -> RuleSet:
-    """Read a rule set by its name, or a city's own by the path of its TOML file.
+    """Read a rule set by its name, or by the path of a city's own TOML or an audit's JSON.
 
     Raises
     ------
     RuleSetError
         If there is none, or it is written wrongly.
     """
-    path = Path(name) if name.endswith(".toml") else _FOLDER / f"{name}.toml"
+    own = name.endswith((".toml", ".json"))
+    path = Path(name) if own else _FOLDER / f"{name}.toml"
     if path.parent == _FOLDER and path.stem not in rule_set_names():
         raise RuleSetError(
             f"No rule set is named {name!r}.",
-            remedy=f"Use one of: {', '.join(rule_set_names())}; or the path of a .toml file.",
+            remedy=f"Use one of: {', '.join(rule_set_names())}; or the path of a .toml file, or of "
+            "an audit's rules.json.",
         )
     try:
-        content = tomllib.loads(path.read_text("utf-8"))
+        text = path.read_text("utf-8")
+        content = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
     except OSError as error:
         raise RuleSetError(f"{name}: it cannot be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise RuleSetError(
-            f"{name}: this is not TOML: {error}.", remedy="See docs/audits.md for an example."
+            f"{name}: this is neither TOML nor the JSON of an audit: {error}.",
+            remedy="See docs/audits.md for an example.",
         ) from error
     return rule_set(content, origin=path.name)

@@ -293,7 +293,7 @@ def test_unknown_rule_sets_are_named(tmp_path):
         raise_remedy("circle-99")
     own = tmp_path / "own.toml"
     own.write_text("name = ", "utf-8")
-    with pytest.raises(RuleSetError, match="this is not TOML"):
+    with pytest.raises(RuleSetError, match="neither TOML"):
         open_rule_set(str(own))
     with pytest.raises(RuleSetError, match="cannot be read"):
         open_rule_set(str(tmp_path / "none.toml"))
