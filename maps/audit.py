@@ -99,6 +99,8 @@ def report_page(
             outside=listed.where(listed.notna(), None).to_dict("records"),
             outside_count=len(outside),
             tree=area_tree(main["areas"] if main else {}),
+            # Open down to the communities; their grids unfold on demand.
+            open_levels=("district", "street"),
             profile=PROFILES,
             style=(_HERE / "static/gridcircle/audit_report.css").read_text("utf-8"),
             script=(_HERE / "static/gridcircle/audit_report.js").read_text("utf-8"),

@@ -112,8 +112,10 @@ def read_place(files: AuditFiles, *, datum: str, max_snap_m: float, progress: Pr
         outlines[level] = geometry
     if len(stations.code) and len(homes.code):
         _warn_far(stations, homes, warnings)
+    top = next((areas[level] for level in AREA_LEVELS if level in areas), None)
+    named = top is not None and len(top.name) == 1 and bool(top.name[0])
     return Place(
-        files.network.stem,
+        str(top.name[0]) if top is not None and named else files.network.name.split(".")[0],
         False,
         city.network.source,
         city.network,
