@@ -20,6 +20,7 @@ from api import problems
 from api.ogc import MOUNTED_AT
 from api.responses import MVT
 from api.routers import (
+    audits,
     catchments,
     city,
     coverage,
@@ -88,6 +89,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         stations,
         catchments,
         coverage,
+        audits,
         history,
         search,
         tiles,

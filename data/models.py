@@ -585,3 +585,5 @@ EDITED_TABLES = (
     "premises",
 )
 """Tables with ``version`` and ``history``."""
+
+import data.audits.models  # noqa: E402, F401 — its tables belong to the same metadata

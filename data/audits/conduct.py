@@ -243,6 +243,9 @@ def conduct(
             proposals, best = _proposals(place, homes, base, main, rows, zones)
         summary["proposals"] = proposals
         summary["zones"] = _zones(place, homes, walked, zones, best, main.meets, with_all)
+    crs_links = unproject(links.xy.reshape(-1, 2), crs) if len(links) else np.zeros((0, 2))
+    crs_links = crs_links.reshape(-1, 2, 2)
+    summary["links"] = crs_links.round(7).tolist()
     summary["inputs"] = [
         *place.inputs,
         {"name": place.network.source, "kind": "network", "version": place.network.version},
@@ -258,8 +261,7 @@ def conduct(
         json.dumps(summary, sort_keys=True, ensure_ascii=False).encode()
     ).hexdigest()
     tell("Done", 1.0)
-    crs_links = unproject(links.xy.reshape(-1, 2), crs) if len(links) else np.zeros((0, 2))
-    return Audit(summary, frame, zones, crs_links.reshape(-1, 2, 2))
+    return Audit(summary, frame, zones, crs_links)
 
 
 def _ground(place: Place, network: WalkNetwork, profile: str, waits: str) -> _Ground:
@@ -655,5 +657,5 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         if not math.isfinite(value):
             return None
-        return int(value) if value == int(value) and abs(value) < 2**53 else round(value, 6)
+        return int(value) if value == int(value) and abs(value) < 2**53 else round(value, 7)
     return value

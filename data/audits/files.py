@@ -256,7 +256,7 @@ def write_pack(
         _json(draft / "rules.json", audit.summary["rule_set"])
         if changes is not None:
             _json(draft / "changes.json", changes)
-        write_ledger(draft / "ledger.xlsx", audit)
+        write_ledger(draft / "ledger.xlsx", audit.summary, audit.homes)
         write_geopackage(draft / "audit.gpkg", audit, place)
         for page, text in pages.items():
             (draft / page).write_text(text, "utf-8")
@@ -305,13 +305,12 @@ _AREA_COLUMNS = (
 _VERDICTS = {"pass": "达标", "fail": "未达标", "unknown": "无法判定"}
 
 
-def write_ledger(path: Path, audit: Audit) -> None:
+def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) -> None:
     """Write the ledger: rules, one sheet a level, buildings outside, zones, proposals, inputs.
 
     Every text is written as text, so that none is taken for a formula.
     """
     book = Workbook(write_only=True)
-    summary = audit.summary
     titles = {rule["id"]: rule["title_zh"] for rule in summary["rule_set"]["rules"]}
     clauses = {
         rule["id"]: (rule["clause"], rule["source"]) for rule in summary["rule_set"]["rules"]
@@ -351,7 +350,6 @@ def write_ledger(path: Path, audit: Audit) -> None:
             [title for _, title in _AREA_COLUMNS],
             rows,
         )
-    homes = audit.homes
     if "covered" in homes:
         outside = homes[~homes["covered"]].sort_values(
             ["households", "code"], ascending=[False, True]
