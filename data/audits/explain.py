@@ -227,13 +227,15 @@ def _straight(
         dict(found)
         for found in connection.execute(
             text(
-                "SELECT layer, kind, name, count(*) AS times,"
-                " min(ST_Distance(geom::geography, ST_StartPoint(:line)::geography)) AS metres"
-                " FROM base_features WHERE geom && CAST(:line AS geometry)"
-                " AND layer IN ('barrier', 'water', 'rail')"
-                " AND ST_Intersects(geom, CAST(:line AS geometry))"
+                "WITH way AS (SELECT ST_GeomFromText(:line, 4326) AS line)"
+                " SELECT layer, kind, name, count(*) AS times,"
+                " min(ST_Distance(ST_Intersection(geom, line)::geography,"
+                " ST_StartPoint(line)::geography)) AS metres"
+                " FROM base_features, way WHERE geom && line"
+                " AND layer IN ('barrier', 'water', 'rail') AND ST_Intersects(geom, line)"
                 " GROUP BY layer, kind, name ORDER BY metres LIMIT 12"
-            ).bindparams(line=f"SRID=4326;{shapely.to_wkt(line, rounding_precision=8)}"),
+            ),
+            {"line": shapely.to_wkt(line, rounding_precision=8)},
         ).mappings()
     ]
     for block in answer["blocks"]:
