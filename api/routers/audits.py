@@ -150,10 +150,12 @@ def homes(
 
     Those outside come first; ``more`` says that there were too many for one answer.
     """
-    _kept(service, audit_id)
+    by_households = _kept(service, audit_id).summary["unit"] == "households"
     box = parse_bbox(bbox) or (-180.0, -90.0, 180.0, 90.0)
     with service.database.connect() as connection:
-        rows, more = audit_places(connection, audit_id, box, most=limit)
+        rows, more = audit_places(
+            connection, audit_id, box, by_households=by_households, most=limit
+        )
     return JsonResponse({"rows": rows, "more": more})
 
 

@@ -191,6 +191,8 @@ def conduct(
         cutoff, speed = main.rule.cutoff_s, base.impedance.speed_mps
         straight = straight_to_nearest(homes.xy, stations.xy[rows])
         why = reasons(homes, walked, straight, cutoff_s=cutoff, speed_mps=speed, meets=main.meets)
+        # What nobody lives in is outside of nothing.
+        why[homes.weight <= 0] = Reason.NONE
         outside = ~main.meets & (homes.weight > 0)
         zones = gap_zones(
             homes.xy, homes.weight, outside & np.isin(why, (Reason.FAR, Reason.DETOUR))

@@ -351,7 +351,7 @@ def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) ->
             rows,
         )
     if "covered" in homes:
-        outside = homes[~homes["covered"]].sort_values(
+        outside = homes[~homes["covered"] & (homes["reason"] != "")].sort_values(
             ["households", "code"], ascending=[False, True]
         )
         columns = [(c, t) for c, t in _HOME_COLUMNS if c in outside]

@@ -239,9 +239,12 @@ def audit_places(
     number: int,
     bounds: tuple[float, float, float, float],
     *,
+    by_households: bool,
     most: int,
 ) -> tuple[list[Any], bool]:
-    """Buildings of an audit in a box, those outside the circle first, as compact rows.
+    """Homes of an audit in a box, those outside the circle first, as compact rows.
+
+    Homes have households; where the audit counts buildings (``by_households`` false), all are.
 
     Returns
     -------
@@ -258,11 +261,12 @@ def audit_places(
             " CASE WHEN name = '' THEN code ELSE name END AS name"
             " FROM audit_homes WHERE audit_id = :id"
             " AND geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326)"
-            " AND coalesce(households, 1) > 0"
+            " AND (reason <> '' OR (covered AND (households > 0 OR NOT :by_households)))"
             " ORDER BY covered, households DESC NULLS LAST, building_id LIMIT :most"
         ),
         {
             "id": number,
+            "by_households": by_households,
             "west": west,
             "south": south,
             "east": east,

@@ -20,6 +20,8 @@ Gridcircle.begin = function (map) {
   byId("gc-back").textContent = `‹ ${w("all_audits")}`;
   byId("gc-home").append(element("p", { class: "gc-hint" }, w("click_hint")));
 
+  // As replaceChildren, which would write "null" for what is not there.
+  const put = (id, ...parts) => byId(id).replaceChildren(...parts.filter(Boolean));
   const tag = (verdict) => element("span", { class: `gc-verdict-tag ${verdict}` }, w(`verdict_${verdict}`));
   const bar = (share) => element("span", { class: "gc-bar-small" }, element("i", { style: { width: `${100 * (share || 0)}%` } }));
   const title = (rule) => rule[`title_${page.language}`] || rule.title_zh;
@@ -30,7 +32,7 @@ Gridcircle.begin = function (map) {
 
   function verdict() {
     const first = main();
-    byId("gc-verdict").replaceChildren(
+    put("gc-verdict",
       element("p", { class: `gc-audit-verdict ${audit.verdict}` },
         element("strong", {}, w(`verdict_${audit.verdict}`)),
         first ? element("span", {}, `${title(ruleOf(first.id))} `, element("b", {}, share(first.value))) : null),
@@ -300,7 +302,7 @@ Gridcircle.begin = function (map) {
     if (walk.getLayers().length) Gridcircle.show(map, drawn.getBounds().pad(0.25));
     const parts = way ? [["access", way.access_minutes], ["on_street", way.street_minutes], ["waiting", way.waiting_minutes]] : [];
     const term = (name, ...value) => [element("dt", {}, name), element("dd", {}, ...value)];
-    byId("gc-home").replaceChildren(
+    put("gc-home",
       element("h2", {}, home.name || home.code),
       element("p", { class: "gc-tags" },
         element("span", {}, Gridcircle.swatch({ background: page.colours[home.reason || "covered"], width: "11px", height: "11px", marginRight: "6px" }), home.reason ? w(home.reason) : w("inside")),

@@ -5,6 +5,8 @@ Gridcircle.begin = function () {
   const { byId, element, percent, number, page } = Gridcircle;
   const w = (key) => page.auditWords[key] ?? key;
   const sets = page.ruleSets;
+  // Rounded down: what is not quite all never reads as all.
+  const share = (value) => (value === null ? "–" : percent(Math.floor(value * 1000 + 1e-9) / 1000));
 
   const select = element("select", { id: "gc-rule-set", "aria-label": w("rules") });
   Gridcircle.options(select, sets.map((s) => [s.name, `${s.title} · ${s.name} ${s.version}`]), sets[0].name);
@@ -44,7 +46,7 @@ Gridcircle.begin = function () {
                 element("span", { class: `gc-verdict-tag ${audit.verdict}` }, w(`verdict_${audit.verdict}`)),
                 element("small", {},
                   `#${audit.id} · ${new Date(audit.created_at).toLocaleString(page.language === "zh" ? "zh-CN" : "en")}`,
-                  audit.main ? ` · ${percent(audit.main.value)} (${number(audit.main.numerator)} / ${number(audit.main.denominator)})` : "")))))]
+                  audit.main ? ` · ${share(audit.main.value)} (${number(audit.main.numerator)} / ${number(audit.main.denominator)})` : "")))))]
         : [element("p", { class: "gc-hint" }, w("none_yet"))]));
   });
 };
