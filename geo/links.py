@@ -139,10 +139,11 @@ def doubtful_links(
         network.version,
     )
     found = reach(network, impedance, origin, cutoff_s=detour_m / impedance.speed_mps)
-    doubtful = np.ones(len(at), np.bool_)
-    for row in range(len(at)):
-        reached = found.node[found.offsets[row] : found.offsets[row + 1]]
-        doubtful[row] = not np.isin(network.edge_nodes[edge[row]], reached).any()
+    rows = np.repeat(np.arange(len(at), dtype=np.int64), np.diff(found.offsets))
+    size = len(network.node_xy)
+    wanted = np.arange(len(at), dtype=np.int64)[:, None] * size + network.edge_nodes[edge]
+    known = np.isin(wanted, rows * size + found.node).any(axis=1)
+    doubtful: NDArray[np.bool_] = np.logical_not(known)
     along = shapely.line_locate_point(tree.geometries[near], points[which])
     foot = shapely.get_coordinates(shapely.line_interpolate_point(tree.geometries[near], along))
     xy = np.stack([network.node_xy[node], foot], axis=1)

@@ -52,6 +52,9 @@ PROPOSALS = 20
 CANDIDATES = 3000
 """Buildings taken as candidate sites where no premises are known: those with most households."""
 ZONES_NAMED = 40
+"""Gap zones for which the cheapest single change is looked for among sites."""
+ZONES_MOST = 1000
+"""Gap zones described one by one; ``zone_count`` says how many there are."""
 GATE_GAP_M = 30.0
 
 Progress = Callable[[str, float], None]
@@ -244,6 +247,7 @@ def conduct(
         if propose and outside.any():
             proposals, best = _proposals(place, homes, base, main, rows, zones)
         summary["proposals"] = proposals
+        summary["zone_count"] = len(zones.households)
         summary["zones"] = _zones(place, homes, walked, zones, best, main.meets, with_all)
     crs_links = unproject(links.xy.reshape(-1, 2), crs) if len(links) else np.zeros((0, 2))
     crs_links = crs_links.reshape(-1, 2, 2)
@@ -591,7 +595,11 @@ def _zone_sites(
     key = zone[useful].astype(np.int64) * pairs.sites + of_site[useful]
     keys, row = np.unique(key, return_inverse=True)
     gain = np.bincount(row, weights=homes.weight[pairs.demand[useful]], minlength=len(keys))
-    for at in np.argsort(gain, kind="stable").tolist():
+    # The last of each zone in rising order of gain, ties to the lower site.
+    order = np.lexsort((-keys, gain, keys // pairs.sites))
+    last = np.ones(len(keys), np.bool_)
+    last[:-1] = np.diff(keys[order] // pairs.sites) != 0
+    for at in order[last].tolist():
         number, site = divmod(int(keys[at]), pairs.sites)
         here = site - existing
         best[number] = {
@@ -616,11 +624,15 @@ def _zones(
 ) -> list[dict[str, Any]]:
     crs = place.network.crs
     rows = []
-    for number in range(len(zones.households)):
-        members = np.flatnonzero(zones.zone == number)
+    inside_zones = np.flatnonzero(zones.zone >= 0)
+    by_zone = inside_zones[np.argsort(zones.zone[inside_zones], kind="stable")]
+    ends = np.cumsum(zones.points)
+    weight, unit = homes.weight, homes.unit
+    for number in range(min(len(zones.households), ZONES_MOST)):
+        members = by_zone[ends[number] - zones.points[number] : ends[number]]
         seconds = walked.seconds[members]
         reached = np.isfinite(seconds)
-        mended = float(homes.weight[members][with_all[members] & ~meets[members]].sum())
+        mended = float(weight[members][with_all[members] & ~meets[members]].sum())
         change = best[number]
         # A link costs a look at the place; a station costs a station.
         if mended >= 0.5 * zones.households[number] and mended > 0:
@@ -630,7 +642,7 @@ def _zones(
         communities = place.areas.get("community")
         row = {
             "rank": number + 1,
-            homes.unit: float(zones.households[number]),
+            unit: float(zones.households[number]),
             "buildings": int(zones.points[number]),
             "minutes_max": float(seconds[reached].max() / 60) if reached.any() else None,
             "lon": round(float(centre[0]), 6),
