@@ -192,6 +192,25 @@ def test_wrong_input_is_named_and_leaves_nothing_behind(town: SampleFiles, tmp_p
     assert not (tmp_path / "r").exists()
 
 
+def test_the_pdf_has_its_font_its_pages_and_a_plate_a_community(
+    town: SampleFiles, pack: Path
+) -> None:
+    pdfium = pytest.importorskip("pypdfium2")
+    content = (pack / "report.pdf").read_bytes()
+    assert b"NotoSansSC" in content
+    document = pdfium.PdfDocument(content)
+    pages = [page.get_textpage().get_text_range() for page in document]
+    assert "未达标" in pages[0]
+    assert f"1 / {len(pages)}" in pages[0]
+    width, height = document[0].get_size()
+    assert (round(width), round(height)) == (595, 842)
+    rule = next(r for r in summary_of(pack)["rules"] if r["id"] == "reach-10")
+    first_lines = [page.split("\r\n")[0] for page in pages]
+    for row in rule["areas"]["community"]:
+        assert row["name"] in first_lines
+    assert not any("□" in page for page in pages)
+
+
 @pytest.mark.e2e
 @pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium")
 def test_the_report_needs_nothing_else_and_its_tables_sort(pack: Path) -> None:

@@ -68,8 +68,9 @@ def audit(
 ) -> None:
     """Audit (体检) a city against a rule set and write a report.
 
-    Writes summary.json, rules.json, ledger.xlsx, audit.gpkg, report.html, report.en.html and
-    report.public.html. Exit code 0: passed; 4: not passed; 5: cannot be said; 1: an error.
+    Writes summary.json, rules.json, ledger.xlsx, audit.gpkg, report.html, report.en.html,
+    report.public.html and report.pdf. Exit code 0: passed; 4: not passed; 5: cannot be said;
+    1: an error.
     """
     code = 0
     with errors_for_people(as_json=as_json):
@@ -78,6 +79,7 @@ def audit(
         from data.audits.files import AuditFiles, read_place, read_summary, write_pack
         from data.rules import open_rule_set
         from maps.audit import report_page
+        from maps.audit_pdf import audit_pdf
 
         chosen = open_rule_set(rules)
         before = read_summary(previous) if previous is not None else None
@@ -88,7 +90,7 @@ def audit(
             changes = compare(before, found.summary) if before is not None else None
             progress("Writing", 0.0)
             made_on = dt.datetime.now(tz=dt.UTC).astimezone().date().isoformat()
-            pages = {
+            pages: dict[str, str | bytes] = {
                 name: report_page(
                     found.summary,
                     found.homes,
@@ -104,6 +106,9 @@ def audit(
                     ("report.public.html", "zh", True),
                 )
             }
+            pages["report.pdf"] = audit_pdf(
+                found.summary, found.homes, place.shapes, language="zh", made_on=made_on
+            )
             written = write_pack(out, found, place, changes, pages)
         for warning in place.warnings:
             warn(warning)

@@ -37,6 +37,7 @@ from maps.messages import LANGUAGES
 router = APIRouter(tags=["audits"])
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PDF = "application/pdf"
 PLACES_MOST = 20_000
 
 Longitude = Annotated[float, Field(ge=-180, le=180)]
@@ -228,6 +229,40 @@ def report(
         public=public,
     )
     return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(page)})
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}/report.pdf",
+    summary="Its report as PDF",
+    response_class=Response,
+    responses={200: {"content": {PDF: {}}}},
+)
+def pdf(
+    service: ServiceDependency,
+    audit_id: int,
+    lang: str | None = None,
+    public: bool = False,  # noqa: FBT001 — a query parameter
+) -> Response:
+    """Write the report on A4: fonts embedded, page numbers, a map plate a community."""
+    from maps.audit_pdf import audit_pdf
+
+    kept = _kept(service, audit_id)
+    with service.database.connect() as connection:
+        frame = audit_homes(connection, audit_id)
+        shapes = audit_shapes(connection, audit_id)
+    content = audit_pdf(
+        kept.summary,
+        frame,
+        shapes,
+        language=lang if lang in LANGUAGES else service.settings.language,
+        made_on=kept.created_at[:10],
+        public=public,
+    )
+    return Response(
+        content,
+        media_type=PDF,
+        headers={"Content-Disposition": f'inline; filename="audit-{audit_id}.pdf"'},
+    )
 
 
 @router.get(

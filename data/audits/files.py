@@ -240,7 +240,7 @@ def write_pack(
     audit: Audit,
     place: Place,
     changes: dict[str, Any] | None,
-    pages: Mapping[str, str],
+    pages: Mapping[str, str | bytes],
 ) -> list[Path]:
     """Write summary, ledger, GeoPackage, rule set and pages; all of them or none.
 
@@ -259,7 +259,7 @@ def write_pack(
         write_ledger(draft / "ledger.xlsx", audit.summary, audit.homes)
         write_geopackage(draft / "audit.gpkg", audit, place)
         for page, text in pages.items():
-            (draft / page).write_text(text, "utf-8")
+            (draft / page).write_bytes(text if isinstance(text, bytes) else text.encode())
         written = []
         for path in sorted(draft.iterdir()):
             shutil.move(path, out / path.name)

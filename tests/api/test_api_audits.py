@@ -168,6 +168,10 @@ def test_report_and_ledger_tell_what_was_kept(client, made):
     assert not re.search(r"https?://(?!www\.w3\.org)", page.text)
     public = client.get(f"/api/v1/audits/{made['id']}/report.html?public=true")
     assert "<h2>圈外楼栋" not in public.text
+    pdf = client.get(f"/api/v1/audits/{made['id']}/report.pdf?lang=en")
+    assert pdf.headers["content-type"] == "application/pdf"
+    assert pdf.content.startswith(b"%PDF")
+    assert pdf.content == client.get(f"/api/v1/audits/{made['id']}/report.pdf?lang=en").content
     ledger = client.get(f"/api/v1/audits/{made['id']}/ledger.xlsx")
     book = openpyxl.load_workbook(io.BytesIO(ledger.content), read_only=True)
     rows = list(book["圈外楼栋 Outside"].iter_rows(values_only=True))
