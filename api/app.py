@@ -24,6 +24,7 @@ from api.responses import MVT, JsonResponse
 from api.rights import Gate, enforce, right
 from api.routers import (
     accounts,
+    audits,
     catchments,
     city,
     coverage,
@@ -103,6 +104,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         stations,
         catchments,
         coverage,
+        audits,
         history,
         search,
         tiles,

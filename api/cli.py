@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from api.commands.accounts import accounts_app
+from api.commands.audit import audit
 from api.commands.catchments import catchments
 from api.commands.coverage import coverage
 from api.commands.database import database_app
@@ -22,6 +23,7 @@ app = typer.Typer(
     pretty_exceptions_show_locals=False,
     rich_markup_mode=None,
 )
+app.command()(audit)
 app.command()(catchments)
 app.command()(coverage)
 app.add_typer(import_app, name="import")

@@ -22,6 +22,7 @@ from api.responses import JsonResponse, row_etag
 from data import errors as data
 from data.constraints import refusal
 from geo import errors as geo
+from geo.rulesets import RuleSetError
 
 PROBLEM_JSON = "application/problem+json"
 PROBLEMS_PATH = "/api/v1/problems"
@@ -62,6 +63,7 @@ KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
         data.ConflictError: ProblemKind("conflict", 409, "The row collides with another"),
         data.InvalidRowError: ProblemKind("invalid-row", 422, "The row breaks a rule of its layer"),
         data.SourceFileError: ProblemKind("unreadable-file", 422, "The file cannot be read"),
+        RuleSetError: ProblemKind("rule-set", 422, "The rule set is unknown or written wrongly"),
         data.SettingsError: ProblemKind("settings", 500, "A setting is wrong"),
         data.DatabaseUnavailableError: _UNREACHABLE,
         geo.CoordinateError: ProblemKind("coordinates", 422, "The coordinates make no sense here"),

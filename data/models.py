@@ -624,5 +624,6 @@ EDITED_TABLES = (
 
 # Tables of rooms of their own, in the same metadata.
 import data.accounts.models  # noqa: E402
+import data.audits.models  # noqa: E402
 import data.editions.models  # noqa: E402
 import data.plans.models  # noqa: E402, F401

@@ -1,0 +1,346 @@
+"""Audits over HTTP: made, listed, read, compared, explained, and their pages."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import HTMLResponse, Response
+
+from api.parameters import parse_bbox
+from api.responses import JsonResponse, link_header, page_links
+from api.rights import CurrentAccount, right
+from api.routers.pages import LANGUAGE_COOKIE, Context, _page
+from api.security import page_policy
+from api.service import ServiceDependency
+from data.audits.compare import compare as compare_summaries
+from data.audits.explain import explain_home
+from data.audits.files import write_ledger
+from data.audits.runs import (
+    KeptAudit,
+    audit_homes,
+    audit_places,
+    audit_shapes,
+    list_audits,
+    read_audit,
+    run_audit,
+)
+from data.audits.whatif import what_if
+from data.rules import open_rule_set, rule_set_names
+from geo.rulesets import RuleSetError, rule_set
+from maps.audit import report_page
+from maps.audits import audit_page, audits_page
+from maps.messages import LANGUAGES
+
+router = APIRouter(tags=["audits"])
+
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+PDF = "application/pdf"
+PLACES_MOST = 20_000
+
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+
+
+class AuditRequest(BaseModel):
+    """What to audit against."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    rules: str = Field(
+        default="circle-10", max_length=64, description="Name of a rule set that comes along."
+    )
+    rule_set: dict[str, Any] | None = Field(
+        default=None, description="The city's own rule set, instead of a name."
+    )
+
+
+@router.get(
+    "/api/v1/rule-sets",
+    summary="Rule sets",
+    response_class=JsonResponse,
+    openapi_extra=right("viewer"),
+)
+def rule_sets() -> Response:
+    """List the rule sets that come along, each with its rules, clauses and sources."""
+    return JsonResponse({"rule_sets": [open_rule_set(name).to_dict() for name in rule_set_names()]})
+
+
+@router.post(
+    "/api/v1/audits", summary="Audit the city", status_code=201, openapi_extra=right("auditor")
+)
+def make(
+    request: Request, service: ServiceDependency, account: CurrentAccount, body: AuditRequest
+) -> Response:
+    """Hold a rule set against the city and keep the result whole.
+
+    The same inputs and rules give the same figures and are kept once: then the answer is 200 and
+    the audit there is.
+    """
+    if body.rule_set is not None:
+        rules = rule_set(body.rule_set, origin="rule_set")
+    elif body.rules in rule_set_names():
+        rules = open_rule_set(body.rules)
+    else:
+        raise RuleSetError(
+            f"No rule set is named {body.rules!r}.",
+            remedy=f"Use one of: {', '.join(rule_set_names())}; or give rule_set.",
+        )
+    number, is_new = run_audit(service.database, service.circles.city(), rules, actor=account.name)
+    with service.database.connect() as connection:
+        kept = read_audit(connection, number)
+    return JsonResponse(
+        _told(kept),
+        status_code=201 if is_new else 200,
+        headers={"Location": str(request.url_for("read", audit_id=number))},
+    )
+
+
+@router.get(
+    "/api/v1/audits",
+    summary="Kept audits",
+    response_class=JsonResponse,
+    openapi_extra=right("viewer"),
+)
+def index(
+    request: Request,
+    service: ServiceDependency,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, le=10**9)] = 0,
+) -> Response:
+    """List kept audits, the newest first."""
+    with service.database.connect() as connection:
+        rows, matched = list_audits(connection, limit=limit, offset=offset)
+    links = page_links(
+        request,
+        limit=limit,
+        offset=offset,
+        returned=len(rows),
+        matched=matched,
+        media_type="application/json",
+    )
+    return JsonResponse(
+        {"numberMatched": matched, "numberReturned": len(rows), "audits": rows, "links": links},
+        headers={"Link": link_header(links)},
+    )
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}",
+    summary="One audit",
+    response_class=JsonResponse,
+    openapi_extra=right("viewer"),
+)
+def read(service: ServiceDependency, audit_id: int) -> Response:
+    """Read an audit: rules, figures by area, reasons, zones, proposals, quality, inputs."""
+    return JsonResponse(_told(_kept(service, audit_id)))
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}/compare/{before_id:int}",
+    summary="Two audits compared",
+    response_class=JsonResponse,
+    openapi_extra=right("viewer"),
+)
+def compare(service: ServiceDependency, audit_id: int, before_id: int) -> Response:
+    """Say what got better or worse since an earlier audit, by area, and what changed."""
+    before, after = _kept(service, before_id), _kept(service, audit_id)
+    return JsonResponse(
+        {
+            "before": {"id": before.id, "created_at": before.created_at},
+            "after": {"id": after.id, "created_at": after.created_at},
+            **compare_summaries(before.summary, after.summary),
+        }
+    )
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}/homes",
+    summary="Its buildings",
+    response_class=JsonResponse,
+    openapi_extra=right("viewer"),
+)
+def homes(
+    service: ServiceDependency,
+    audit_id: int,
+    bbox: Annotated[
+        str, Query(description="West, south, east, north, degrees.", max_length=120)
+    ] = "-180,-90,180,90",
+    limit: Annotated[int, Query(ge=1, le=PLACES_MOST)] = PLACES_MOST,
+) -> Response:
+    """Buildings in a box as rows of id, lon, lat, reason, minutes, households, name.
+
+    Those outside come first; ``more`` says that there were too many for one answer.
+    """
+    by_households = _kept(service, audit_id).summary["unit"] == "households"
+    box = parse_bbox(bbox) or (-180.0, -90.0, 180.0, 90.0)
+    with service.database.connect() as connection:
+        rows, more = audit_places(
+            connection, audit_id, box, by_households=by_households, most=limit
+        )
+    return JsonResponse({"rows": rows, "more": more})
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}/homes/{building_id:int}",
+    summary="One building explained",
+    response_class=JsonResponse,
+    openapi_extra=right("viewer"),
+)
+def home(service: ServiceDependency, audit_id: int, building_id: int) -> Response:
+    """Explain a building: route, where the time goes, what stands in the way, what else is near."""
+    kept = _kept(service, audit_id)
+    city = service.circles.city()
+    with service.database.connect() as connection:
+        return JsonResponse(explain_home(connection, city, service.walks, kept, building_id))
+
+
+class WhatIf(BaseModel):
+    """Stations placed and streets joined, longitude first."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stations: list[tuple[Longitude, Latitude]] = Field(default=[], max_length=100)
+    links: list[tuple[tuple[Longitude, Latitude], tuple[Longitude, Latitude]]] = Field(
+        default=[], max_length=100
+    )
+
+
+@router.post(
+    "/api/v1/audits/{audit_id:int}/what-if",
+    summary="What a change would cover",
+    response_class=JsonResponse,
+    openapi_extra=right("auditor"),
+)
+def try_out(service: ServiceDependency, audit_id: int, body: WhatIf) -> Response:
+    """Count who would be covered with more stations, footbridges or gates; keeps nothing."""
+    kept = _kept(service, audit_id)
+    city = service.circles.city()
+    with service.database.connect() as connection:
+        return JsonResponse(
+            what_if(connection, city, kept, stations=body.stations, links=body.links)
+        )
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}/report.html",
+    summary="Its report as one page",
+    response_class=HTMLResponse,
+    openapi_extra=right("viewer"),
+)
+def report(
+    request: Request,
+    service: ServiceDependency,
+    audit_id: int,
+    lang: str | None = None,
+    public: bool = False,  # noqa: FBT001 — a query parameter
+    previous: int | None = None,
+) -> Response:
+    """Write the report: needs no other file, prints on A4; ``public`` leaves single homes out."""
+    kept = _kept(service, audit_id)
+    asked = lang or request.cookies.get(LANGUAGE_COOKIE)
+    before = _kept(service, previous) if previous is not None else None
+    with service.database.connect() as connection:
+        frame = audit_homes(connection, audit_id)
+        shapes = audit_shapes(connection, audit_id)
+    page = report_page(
+        kept.summary,
+        frame,
+        shapes,
+        language=asked if asked in LANGUAGES else service.settings.language,
+        made_on=kept.created_at[:10],
+        changes=compare_summaries(before.summary, kept.summary) if before else None,
+        public=public,
+    )
+    return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(page)})
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}/report.pdf",
+    summary="Its report as PDF",
+    response_class=Response,
+    responses={200: {"content": {PDF: {}}}},
+    openapi_extra=right("viewer"),
+)
+def pdf(
+    service: ServiceDependency,
+    audit_id: int,
+    lang: str | None = None,
+    public: bool = False,  # noqa: FBT001 — a query parameter
+) -> Response:
+    """Write the report on A4: fonts embedded, page numbers, a map plate a community."""
+    from maps.audit_pdf import audit_pdf
+
+    kept = _kept(service, audit_id)
+    with service.database.connect() as connection:
+        frame = audit_homes(connection, audit_id)
+        shapes = audit_shapes(connection, audit_id)
+    content = audit_pdf(
+        kept.summary,
+        frame,
+        shapes,
+        language=lang if lang in LANGUAGES else service.settings.language,
+        made_on=kept.created_at[:10],
+        public=public,
+    )
+    return Response(
+        content,
+        media_type=PDF,
+        headers={"Content-Disposition": f'inline; filename="audit-{audit_id}.pdf"'},
+    )
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}/ledger.xlsx",
+    summary="Its ledger",
+    response_class=Response,
+    responses={200: {"content": {XLSX: {}}}},
+    openapi_extra=right("viewer"),
+)
+def ledger(service: ServiceDependency, audit_id: int) -> Response:
+    """Write the ledger: a sheet a level, and every building outside with reason and station."""
+    kept = _kept(service, audit_id)
+    with service.database.connect() as connection:
+        frame = audit_homes(connection, audit_id)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "ledger.xlsx"
+        write_ledger(path, kept.summary, frame)
+        content = path.read_bytes()
+    return Response(
+        content,
+        media_type=XLSX,
+        headers={"Content-Disposition": f'attachment; filename="audit-{audit_id}.xlsx"'},
+    )
+
+
+@router.get("/audits", include_in_schema=False, openapi_extra=right("viewer"))
+def audits(context: Context) -> Response:
+    """Show the kept audits, and make new ones."""
+    return _page(
+        context,
+        audits_page(context, rule_sets=[open_rule_set(name) for name in rule_set_names()]),
+    )
+
+
+@router.get("/audits/{audit_id:int}", include_in_schema=False, openapi_extra=right("viewer"))
+def audit(context: Context, service: ServiceDependency, audit_id: int) -> Response:
+    """Show one audit: verdict, map, areas, zones, proposals, explanations."""
+    kept = _kept(service, audit_id)
+    return _page(context, audit_page(context, number=kept.id, created_at=kept.created_at))
+
+
+def _kept(service: ServiceDependency, number: int) -> KeptAudit:
+    with service.database.connect() as connection:
+        return read_audit(connection, number)
+
+
+def _told(kept: KeptAudit) -> dict[str, Any]:
+    return {
+        "id": kept.id,
+        "created_at": kept.created_at,
+        "actor": kept.actor,
+        **kept.summary,
+    }

@@ -1,0 +1,1 @@
+"""Audits: a rule set held against a city, kept whole, explained and compared."""

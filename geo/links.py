@@ -1,0 +1,262 @@
+"""Links: streets that may be missing from the map, and a network with some added."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from geo.errors import NetworkError
+from geo.impedance import Impedance
+from geo.network import EdgeFlag, WalkNetwork, _components, digest
+from geo.route import cut_edge
+from geo.search import reach
+from geo.snapping import Barriers, SnappedPoints, SnapState, no_barriers
+
+GAP_M = 30.0
+"""How near a dead end must be to another street to be called doubtful, metres."""
+DETOUR_M = 150.0
+"""A street reached within this much walking is no missing link, metres. Our reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Straight pieces between points of edges.
+
+    Attributes
+    ----------
+    edge : ndarray, shape (k, 2), int32
+        Edge at each end.
+    offset_mm : ndarray, shape (k, 2), int32
+        Along it from its first node.
+    xy : ndarray, shape (k, 2, 2), float64
+        Both ends, metres.
+    """
+
+    edge: NDArray[np.int32]
+    offset_mm: NDArray[np.int32]
+    xy: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.edge)
+
+
+def links_between(network: WalkNetwork, ends: NDArray[np.float64], *, reach_m: float) -> Links:
+    """Join pairs of points to the nearest edges open to feet: a footbridge, a gate, a crossing.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    ends : ndarray, shape (k, 2, 2)
+        Metres.
+    reach_m : float
+        Farthest an end may lie from a street, metres.
+
+    Raises
+    ------
+    NetworkError
+        If an end is farther than that from every street.
+    """
+    walk = np.flatnonzero(network.edge_flags & EdgeFlag.WALK)
+    tree = shapely.STRtree(_lines(network, walk))
+    points = shapely.points(ends.reshape(-1, 2))
+    edge = np.empty(len(points), np.int32)
+    offset = np.empty(len(points), np.int32)
+    xy = np.empty((len(points), 2))
+    for number, point in enumerate(points):
+        near = tree.query_nearest(point, max_distance=reach_m, all_matches=False)
+        if not len(near):
+            raise NetworkError(
+                f"End {number % 2 + 1} of link {number // 2 + 1} is more than {reach_m:g} m from"
+                " every street.",
+                remedy="Move it nearer to a street or path.",
+            )
+        line = tree.geometries[near[0]]
+        along = shapely.line_locate_point(line, point)
+        edge[number] = walk[near[0]]
+        length = int(network.edge_length_mm[edge[number]])
+        offset[number] = min(round(along * 1000), length)
+        xy[number] = shapely.get_coordinates(shapely.line_interpolate_point(line, along))[0]
+    return Links(edge.reshape(-1, 2), offset.reshape(-1, 2), xy.reshape(-1, 2, 2))
+
+
+def doubtful_links(
+    network: WalkNetwork,
+    impedance: Impedance,
+    *,
+    barriers: Barriers | None = None,
+    gap_m: float = GAP_M,
+    detour_m: float = DETOUR_M,
+) -> Links:
+    """Dead ends that stop short of another street: a link is there, or the map is right.
+
+    A link is doubtful where a dead end lies within ``gap_m`` of an edge of feet, no barrier is in
+    between, and walking to that edge takes more than ``detour_m`` or is impossible.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    impedance : Impedance
+    barriers : Barriers, optional
+    gap_m, detour_m : float
+        Metres.
+    """
+    walk = np.flatnonzero(network.edge_flags & EdgeFlag.WALK)
+    ends = network.edge_nodes[walk]
+    degree = np.bincount(ends.ravel(), minlength=len(network.node_xy))
+    dead = np.flatnonzero(degree == 1)
+    nothing = Links(np.zeros((0, 2), np.int32), np.zeros((0, 2), np.int32), np.zeros((0, 2, 2)))
+    if not len(dead):
+        return nothing
+    own = np.full(len(network.node_xy), -1, np.int64)
+    own[ends[:, 0]] = walk
+    own[ends[:, 1]] = walk
+    tree = shapely.STRtree(_lines(network, walk))
+    points = shapely.points(network.node_xy[dead])
+    which, near = tree.query(points, predicate="dwithin", distance=gap_m)
+    other = walk[near] != own[dead[which]]
+    which, near = which[other], near[other]
+    if not len(which):
+        return nothing
+    gap = shapely.distance(points[which], tree.geometries[near])
+    order = np.lexsort((near, gap, which))
+    which, near = which[order], near[order]
+    first = np.concatenate([[True], np.diff(which) != 0])
+    which, near = which[first], near[first]
+    node, edge = dead[which], walk[near]
+    at = own[node]
+    begins = network.edge_nodes[at, 0] == node
+    offset = np.where(begins, 0, network.edge_length_mm[at]).astype(np.int32)
+    origin = SnappedPoints(
+        at.astype(np.int32),
+        offset,
+        np.zeros(len(at), np.int32),
+        network.node_xy[node],
+        np.full(len(at), -1, np.int32),
+        np.full(len(at), SnapState.SNAPPED, np.uint8),
+        network.version,
+    )
+    found = reach(network, impedance, origin, cutoff_s=detour_m / impedance.speed_mps)
+    rows = np.repeat(np.arange(len(at), dtype=np.int64), np.diff(found.offsets))
+    size = len(network.node_xy)
+    wanted = np.arange(len(at), dtype=np.int64)[:, None] * size + network.edge_nodes[edge]
+    known = np.isin(wanted, rows * size + found.node).any(axis=1)
+    doubtful: NDArray[np.bool_] = np.logical_not(known)
+    along = shapely.line_locate_point(tree.geometries[near], points[which])
+    foot = shapely.get_coordinates(shapely.line_interpolate_point(tree.geometries[near], along))
+    xy = np.stack([network.node_xy[node], foot], axis=1)
+    walls = (barriers or no_barriers()).segments
+    if len(walls) and len(xy):
+        wall_tree = shapely.STRtree(shapely.linestrings(walls.reshape(-1, 2, 2)))
+        crossing, _ = wall_tree.query(shapely.linestrings(xy), predicate="intersects")
+        doubtful[crossing] = False
+    far = np.minimum(np.rint(along * 1000), network.edge_length_mm[edge]).astype(np.int32)
+    links = Links(
+        np.stack([at, edge], axis=1).astype(np.int32), np.stack([offset, far], axis=1), xy
+    )
+    return Links(links.edge[doubtful], links.offset_mm[doubtful], links.xy[doubtful])
+
+
+def with_links(network: WalkNetwork, links: Links) -> WalkNetwork:
+    """The same network with links added: edges are cut where a link meets them.
+
+    Lengths of cut edges add up to what they were, to the millimetre. Nodes and edges keep their
+    numbers as far as they stay; points must be snapped anew all the same.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    links : Links
+        Of this network; open to feet both ways.
+    """
+    if not len(links):
+        return network
+    n = len(network.node_xy)
+    edges, offsets = links.edge.ravel().astype(np.int64), links.offset_mm.ravel()
+    place = links.xy.reshape(-1, 2)
+    length = network.edge_length_mm[edges]
+    keys, row, inverse = np.unique(
+        np.column_stack([edges, offsets]), axis=0, return_index=True, return_inverse=True
+    )
+    node_of = np.empty(len(keys), np.int64)
+    inside = (keys[:, 1] > 0) & (keys[:, 1] < length[row])
+    node_of[inside] = n + np.arange(int(inside.sum()))
+    ends = ~inside
+    node_of[ends] = network.edge_nodes[keys[ends, 0], (keys[ends, 1] > 0).astype(np.int64)]
+    cut = np.unique(keys[inside, 0])
+    kept = np.ones(len(network.edge_flags), np.bool_)
+    kept[cut] = False
+    nodes = [network.edge_nodes[kept]]
+    lengths = [network.edge_length_mm[kept]]
+    flags = [network.edge_flags[kept]]
+    waits = [network.edge_waits[kept]]
+    ways = [network.edge_way[kept]]
+    counts = [np.diff(network.edge_offsets)[kept]]
+    vertex = np.repeat(kept, np.diff(network.edge_offsets))
+    shapes = [network.edge_xy[vertex]]
+
+    def add(a: int, b: int, mm: int, flag: int, wait: float, way: int, xy: object) -> None:
+        nodes.append(np.array([[a, b]], np.int32))
+        lengths.append(np.array([mm], np.int32))
+        flags.append(np.array([flag], np.uint16))
+        waits.append(np.array([wait], np.float32))
+        ways.append(np.array([way], np.int64))
+        shape = np.asarray(xy, float)
+        counts.append(np.array([len(shape)]))
+        shapes.append(shape)
+
+    for edge in cut.tolist():
+        own = np.flatnonzero((keys[:, 0] == edge) & inside)
+        stops = [0, *keys[own, 1].tolist(), int(network.edge_length_mm[edge])]
+        through = [
+            int(network.edge_nodes[edge, 0]),
+            *node_of[own].tolist(),
+            int(network.edge_nodes[edge, 1]),
+        ]
+        for i in range(len(stops) - 1):
+            piece = stops[i + 1] - stops[i]
+            add(
+                through[i],
+                through[i + 1],
+                piece,
+                int(network.edge_flags[edge]),
+                float(network.edge_waits[edge]) * piece / max(stops[-1], 1),
+                int(network.edge_way[edge]),
+                cut_edge(network, edge, stops[i], stops[i + 1]),
+            )
+    joined = node_of[np.asarray(inverse).reshape(-1)].reshape(-1, 2)
+    for number, (a, b) in enumerate(joined.tolist()):
+        xy = links.xy[number]
+        mm = round(float(np.hypot(*(xy[1] - xy[0]))) * 1000)
+        add(a, b, mm, int(EdgeFlag.WALK), 0.0, -1 - number, xy)
+    pairs = np.concatenate(nodes)
+    new_flags, new_lengths = np.concatenate(flags), np.concatenate(lengths)
+    new = int(inside.sum())
+    arrays = {
+        "node_xy": np.concatenate([network.node_xy, place[row[inside]]]),
+        "node_waits": np.concatenate([network.node_waits, np.zeros(new, np.float32)]),
+        "node_component": _components(n + new, pairs, new_flags, new_lengths),
+        "edge_nodes": np.ascontiguousarray(pairs, dtype=np.int32),
+        "edge_length_mm": new_lengths,
+        "edge_flags": new_flags,
+        "edge_waits": np.concatenate(waits),
+        "edge_way": np.concatenate(ways),
+        "edge_offsets": np.concatenate([[0], np.cumsum(np.concatenate(counts))]).astype(np.int64),
+        "edge_xy": np.concatenate(shapes),
+    }
+    version = digest(network.crs, arrays)
+    return replace(network, version=version, **arrays)  # type: ignore[arg-type]
+
+
+def _lines(network: WalkNetwork, edges: NDArray[np.int64]) -> NDArray[np.object_]:
+    counts = np.diff(network.edge_offsets)[edges]
+    start = np.repeat(network.edge_offsets[edges], counts)
+    within = np.arange(int(counts.sum())) - np.repeat(np.cumsum(counts) - counts, counts)
+    return np.asarray(
+        shapely.linestrings(
+            network.edge_xy[start + within], indices=np.repeat(np.arange(len(edges)), counts)
+        ),
+        dtype=np.object_,
+    )

@@ -1,0 +1,164 @@
+"""The report of an audit: one page that needs no other file, verdict first."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from geo.standards import PROFILES
+from maps.audit_figures import COLOURS, curve_svg, map_svg, week_svg
+
+_HERE = Path(__file__).parent
+OUTSIDE_LISTED = 300
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+LEVELS_DOWN = ("district", "street", "community", "grid")
+
+
+@lru_cache(maxsize=2)
+def audit_words(language: str) -> dict[str, str]:
+    """Words of audit pages by key."""
+    text = (_HERE / "messages" / f"audit_{language}.json").read_text("utf-8")
+    words: dict[str, str] = json.loads(text)
+    return words
+
+
+def report_page(
+    summary: Mapping[str, Any],
+    homes: pd.DataFrame,
+    shapes: Mapping[str, NDArray[np.object_]],
+    *,
+    language: str,
+    made_on: str,
+    changes: Mapping[str, Any] | None = None,
+    public: bool = False,
+) -> str:
+    """Write the report.
+
+    Parameters
+    ----------
+    summary : mapping
+        As `data.audits.conduct.conduct` makes it.
+    homes : DataFrame
+        One row a building.
+    shapes : mapping of level to ndarray of Polygon
+        WGS84 degrees.
+    language : str
+        zh or en.
+    made_on : str
+        Date to print.
+    changes : mapping, optional
+        As `data.audits.compare.compare` makes it.
+    public : bool
+        Leave out single buildings and station closures.
+    """
+    words = audit_words(language)
+    rules = {rule["id"]: rule for rule in summary["rule_set"]["rules"]}
+    main = next((r for r in summary["rules"] if r["id"] == summary["main_rule"]), None)
+    drawn = [shapes[level] for level in LEVELS_DOWN[:3] if level in shapes]
+    outside = pd.DataFrame()
+    if "covered" in homes:
+        outside = homes[~homes["covered"] & (homes["reason"] != "")]
+        outside = outside.sort_values(["households", "code"], ascending=[False, True])
+    listed = outside.head(0 if public else OUTSIDE_LISTED).astype(object)
+    return (
+        _environment()
+        .get_template("audit_report.html")
+        .render(
+            summary=summary,
+            words=words,
+            rules=rules,
+            main=main,
+            main_rule=rules.get(summary["main_rule"]),
+            language=language,
+            made_on=made_on,
+            changes=changes,
+            public=public,
+            colours=COLOURS,
+            days=[words[day] for day in DAYS],
+            map=map_svg(homes, dict(summary), drawn, label=words["map"])
+            if "covered" in homes
+            else "",
+            week=week_svg(
+                summary["week"],
+                [words[day] for day in DAYS],
+                required=main["required"],
+                label=words["week"],
+            )
+            if main and "week" in summary
+            else "",
+            curve=curve_svg(summary.get("proposals", {}), label=words["sites"]),
+            outside=listed.where(listed.notna(), None).to_dict("records"),
+            outside_count=len(outside),
+            tree=area_tree(main["areas"] if main else {}),
+            # Open down to the communities; their grids unfold on demand.
+            open_levels=("district", "street"),
+            profile=PROFILES,
+            style=(_HERE / "static/gridcircle/audit_report.css").read_text("utf-8"),
+            script=(_HERE / "static/gridcircle/audit_report.js").read_text("utf-8"),
+        )
+    )
+
+
+def area_tree(areas: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:
+    """Areas nested by their parents, the worst first: street, its communities, their grids."""
+    nodes: dict[tuple[str, str], dict[str, Any]] = {}
+    levels = [level for level in LEVELS_DOWN if level in areas]
+    for level in levels:
+        for row in areas[level]:
+            if row["code"]:
+                nodes[level, row["code"]] = {**row, "level": level, "children": []}
+    roots: list[dict[str, Any]] = []
+    for (level, _), node in nodes.items():
+        above = levels[: levels.index(level)]
+        parent = next(
+            (nodes[up, node["parent"]] for up in reversed(above) if (up, node["parent"]) in nodes),
+            None,
+        )
+        (parent["children"] if parent else roots).append(node)
+
+    def ordered(some: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        some.sort(key=lambda n: (n["share"] is None, n["share"] or 0, -(n["denominator"] or 0)))
+        for node in some:
+            ordered(node["children"])
+        return some
+
+    return ordered(roots)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["number"] = _number
+    environment.filters["percent"] = _percent
+    environment.filters["filled"] = _filled
+    return environment
+
+
+def _number(value: float | None, decimals: int = 0) -> str:
+    return "–" if value is None or math.isnan(value) else f"{value:,.{decimals}f}"
+
+
+def _percent(value: float | None) -> str:
+    """Per cent, rounded down: 99.96 % is not all."""
+    if value is None:
+        return "–"
+    return f"{int(value * 1000 + 1e-9) / 10:.1f} %" if value <= 1 else f"{value:.0%}"
+
+
+def _filled(text: str, **values: object) -> str:
+    return text.format(**values)

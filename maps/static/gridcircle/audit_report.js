@@ -1,0 +1,24 @@
+/* Sorting of the tables of a report; without it the page only does not sort. */
+"use strict";
+for (const table of document.querySelectorAll("table.sortable")) {
+  table.querySelectorAll("th button").forEach((button) => {
+    const column = [...button.closest("tr").children].indexOf(button.closest("th"));
+    let rising = false;
+    button.addEventListener("click", () => {
+      rising = !rising;
+      const value = (row) => {
+        const cell = row.children[column];
+        return cell.dataset.v === undefined ? cell.textContent : Number(cell.dataset.v);
+      };
+      const body = table.tBodies[0];
+      const rows = [...body.rows].sort((a, b) => {
+        const [x, y] = [value(a), value(b)];
+        const order = typeof x === "number" ? x - y : x.localeCompare(y, "zh-CN");
+        return rising ? order : -order;
+      });
+      body.append(...rows);
+      for (const th of table.querySelectorAll("th")) th.removeAttribute("aria-sort");
+      button.closest("th").setAttribute("aria-sort", rising ? "ascending" : "descending");
+    });
+  });
+}

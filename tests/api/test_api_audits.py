@@ -1,0 +1,188 @@
+"""Kept audits over HTTP, on the made town where all walks are known."""
+
+from __future__ import annotations
+
+import io
+import re
+
+import httpx
+import openpyxl
+import pytest
+from town import buildings, lonlat
+
+
+@pytest.fixture(scope="module")
+def made(client: httpx.Client) -> dict:
+    answer = client.post("/api/v1/audits", json={"rules": "circle-10"}, timeout=300)
+    assert answer.status_code == 201, answer.text
+    assert answer.headers["location"].endswith(f"/api/v1/audits/{answer.json()['id']}")
+    return answer.json()
+
+
+def by_id(audit: dict) -> dict:
+    return {rule["id"]: rule for rule in audit["rules"]}
+
+
+def coverage(client: httpx.Client, kinds: str, minutes: float) -> dict:
+    return client.get(
+        "/api/v1/coverage", params={"kinds": kinds, "minutes": minutes, "level": "community"}
+    ).json()
+
+
+def test_an_audit_counts_what_the_coverage_counts(client, made):
+    told = coverage(client, "service_centre,red_station", 10)
+    rule = by_id(made)["reach-10"]
+    assert rule["numerator"] == told["totals"]["covered_households"]
+    assert rule["denominator"] == told["totals"]["households"]
+    ours = {row["code"]: row for row in rule["areas"]["community"]}
+    for row in told["rows"]:
+        own = ours[row["code"] or ""]
+        assert own["denominator"] == row["households"]
+        assert own["numerator"] == row["covered_households"]
+    assert made["reasons"]["island"]["households"] == 7
+    assert made["reasons"]["off_network"]["households"] == 5
+    assert sum(r["households"] for r in made["reasons"].values()) == (
+        rule["denominator"] - rule["numerator"]
+    )
+    assert made["verdict"] == "fail"
+
+
+def test_presence_is_told_area_by_area(made):
+    rules = by_id(made)
+    centre = rules["centre-in-community"]
+    assert (centre["numerator"], centre["denominator"], centre["verdict"]) == (1, 2, "fail")
+    assert {r["code"]: r["verdict"] for r in centre["areas"]["community"]} == {
+        "C1": "pass",
+        "C2": "fail",
+    }
+    assert rules["centre-area"]["verdict"] == "fail"
+    assert {r["code"]: r["verdict"] for r in rules["centre-area"]["areas"]["community"]} == {
+        "C1": "unknown",
+        "C2": "fail",
+    }
+    assert rules["workers"]["verdict"] == "unknown"
+
+
+def test_the_same_inputs_are_kept_once_and_a_change_makes_another(client, made):
+    again = client.post("/api/v1/audits", json={"rules": "circle-10"}, timeout=300)
+    assert (again.status_code, again.json()["id"]) == (200, made["id"])
+    other = client.post("/api/v1/audits", json={"rules": "circle-15"})
+    assert other.status_code == 201
+    listed = client.get("/api/v1/audits").json()
+    assert {a["id"] for a in listed["audits"]} >= {made["id"], other.json()["id"]}
+    same = client.get(f"/api/v1/audits/{made['id']}/compare/{made['id']}").json()
+    assert same["same"] is True
+
+
+def test_homes_in_a_box_are_all_homes_and_those_outside_come_first(client, made):
+    rows = client.get(f"/api/v1/audits/{made['id']}/homes").json()["rows"]
+    homes = [b for b in buildings() if b["households"]]
+    assert len(rows) == len(homes)
+    reasons = [row[3] for row in rows]
+    assert reasons == sorted(reasons, key=lambda r: r == "")
+    few = client.get(
+        f"/api/v1/audits/{made['id']}/homes", params={"limit": 3, "bbox": "118.1,36.9,118.2,37"}
+    ).json()
+    assert (len(few["rows"]), few["more"]) == (3, True)
+    bad = client.get(f"/api/v1/audits/{made['id']}/homes", params={"bbox": "1,2"})
+    assert bad.status_code == 422
+
+
+def test_a_home_across_the_river_is_explained_by_the_river(client, made):
+    rows = client.get(f"/api/v1/audits/{made['id']}/homes").json()["rows"]
+    x, y = lonlat(846, 956)
+    row = min(rows, key=lambda r: (r[1] - x) ** 2 + (r[2] - y) ** 2)
+    told = client.get(f"/api/v1/audits/{made['id']}/homes/{row[0]}").json()
+    assert told["home"]["reason"] == "detour"
+    assert told["home"]["false_circle"] is True
+    walk, straight = told["walk"], told["straight"]
+    assert walk["station"] == "S2"
+    assert walk["minutes"] > 10 > straight["metres"] / 60
+    parts = walk["access_minutes"] + walk["street_minutes"] + walk["waiting_minutes"]
+    assert parts == pytest.approx(walk["minutes"], abs=0.03)
+    assert straight["detour"] > 3
+    assert [b["name"] for b in told["blocks"] if b["layer"] == "water"] == ["清河"]
+    assert walk["geometry"]["type"] == "LineString"
+    assert told["stale"] is False
+
+
+def test_an_island_has_no_walk_and_an_unknown_building_is_a_problem(client, made):
+    rows = client.get(f"/api/v1/audits/{made['id']}/homes").json()["rows"]
+    island = next(r for r in rows if r[3] == "island")
+    told = client.get(f"/api/v1/audits/{made['id']}/homes/{island[0]}").json()
+    assert told["walk"] is None
+    missing = client.get(f"/api/v1/audits/{made['id']}/homes/999999")
+    assert missing.status_code == 404
+    assert missing.json()["remedy"]
+
+
+def test_what_if_a_bridge_or_a_station_were_there(client, made):
+    address = f"/api/v1/audits/{made['id']}/what-if"
+    nothing = client.post(address, json={}).json()
+    assert nothing["before"] == nothing["after"] == by_id(made)["reach-10"]["numerator"]
+    bridge = [lonlat(700, 900), lonlat(800, 900)]
+    with_bridge = client.post(address, json={"links": [bridge]}).json()
+    station = client.post(address, json={"stations": [lonlat(1200, 300)]}).json()
+    assert with_bridge["after"] > nothing["after"]
+    assert with_bridge["lost"] == 0
+    assert len(with_bridge["gained"]) > 0
+    assert station["after"] > with_bridge["before"]
+    far = client.post(address, json={"links": [[lonlat(700, 900), lonlat(9000, 9000)]]})
+    assert far.status_code == 503 or far.status_code == 422
+    lost = client.post(address, json={"stations": [lonlat(9000, 9000)]})
+    assert lost.status_code == 422
+    assert "walkable street" in lost.json()["detail"]
+
+
+def test_a_citys_own_rule_set_is_checked_and_used(client):
+    rules = {
+        "name": "own",
+        "version": "2026",
+        "title_zh": "本市规则",
+        "rules": [
+            {"id": "r", "kind": "reach", "title_zh": "二十分钟", "minutes": 60, "share": 0.5}
+        ],
+    }
+    answer = client.post("/api/v1/audits", json={"rule_set": rules})
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["verdict"] == "pass"
+    assert answer.json()["rule_set"]["title_en"] == "本市规则"
+    rules["rules"][0]["minutes"] = -3
+    wrong = client.post("/api/v1/audits", json={"rule_set": rules})
+    assert wrong.status_code == 422
+    assert wrong.json()["type"].endswith("rule-set")
+    assert "minutes -3" in wrong.json()["detail"]
+    unknown = client.post("/api/v1/audits", json={"rules": "none"})
+    assert unknown.status_code == 422
+    assert "circle-10" in unknown.json()["remedy"]
+    assert client.get("/api/v1/audits/99999").status_code == 404
+    assert client.get("/api/v1/rule-sets").json()["rule_sets"][0]["rules"]
+
+
+def test_report_and_ledger_tell_what_was_kept(client, made):
+    page = client.get(f"/api/v1/audits/{made['id']}/report.html?lang=en")
+    assert page.status_code == 200
+    assert '<html lang="en">' in page.text
+    assert "试验镇" in page.text
+    assert "Fail" in page.text
+    assert not re.search(r"https?://(?!www\.w3\.org)", page.text)
+    public = client.get(f"/api/v1/audits/{made['id']}/report.html?public=true")
+    assert "<h2>圈外楼栋" not in public.text
+    pdf = client.get(f"/api/v1/audits/{made['id']}/report.pdf?lang=en")
+    assert pdf.headers["content-type"] == "application/pdf"
+    assert pdf.content.startswith(b"%PDF")
+    assert pdf.content == client.get(f"/api/v1/audits/{made['id']}/report.pdf?lang=en").content
+    ledger = client.get(f"/api/v1/audits/{made['id']}/ledger.xlsx")
+    book = openpyxl.load_workbook(io.BytesIO(ledger.content), read_only=True)
+    rows = list(book["圈外楼栋 Outside"].iter_rows(values_only=True))
+    outside = [b for b in client.get(f"/api/v1/audits/{made['id']}/homes").json()["rows"] if b[3]]
+    assert len(rows) - 1 == len(outside)
+
+
+@pytest.mark.parametrize("path", ["/audits", "/audits/1"])
+def test_pages_load_everything_from_here(client, made, path):
+    answer = client.get(path)
+    assert answer.status_code == 200, answer.text
+    assert "default-src 'self'" in answer.headers["content-security-policy"]
+    for address in re.findall(r"<(?:script|link)[^>]*?(?:src|href)=\"([^\"]+)\"", answer.text):
+        assert address.startswith(("/", "data:")), address

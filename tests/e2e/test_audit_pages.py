@@ -1,0 +1,111 @@
+"""The audit pages in Chromium: made, read, explained by a click, tried out, on desk and phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+from running import running
+from town import lonlat, seed_layers, seed_network
+
+from data.database import Database
+from data.settings import Settings
+
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium on this machine"),
+]
+
+
+@pytest.fixture(scope="module")
+def url(
+    make_database: Callable[[], Database], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[str]:
+    database = make_database()
+    with database.transaction("test") as connection:
+        seed_layers(connection)
+        seed_network(connection)
+    settings = Settings.load(home=tmp_path_factory.mktemp("home"), database_url=database.url)
+    with running(settings, database) as address:
+        yield address
+    database.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield browser
+        browser.close()
+
+
+def opened(browser: Browser, width: int, height: int) -> tuple[Page, list[str]]:
+    page = browser.new_page(viewport={"width": width, "height": height})
+    errors: list[str] = []
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    page.on("console", lambda m: errors.append(m.text) if m.type in ("error", "warning") else None)
+    page.set_default_timeout(120_000)
+    return page, errors
+
+
+def click_at(page: Page, x: float, y: float) -> None:
+    """Click the map at a place of the town, after bringing it to the middle."""
+    lon, lat = lonlat(x, y)
+    page.evaluate(
+        "([lat, lon]) => { map_city.setView([lat, lon], 17, {animate: false}); }", [lat, lon]
+    )
+    page.wait_for_load_state("networkidle")
+    page.wait_for_timeout(500)
+    box = page.locator(".folium-map").bounding_box()
+    assert box
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+
+
+def test_an_audit_is_made_read_explained_and_tried_out(browser: Browser, url: str) -> None:
+    page, errors = opened(browser, 1280, 860)
+    page.goto(f"{url}/audits?lang=zh")
+    page.get_by_text("还没有体检").wait_for()
+    page.get_by_role("button", name="开始体检").click()
+    page.wait_for_url("**/audits/1?**")
+    page.wait_for_selector("#gc-verdict[data-ready]")
+    assert page.locator(".gc-audit-verdict.fail strong").inner_text() == "未达标"
+    assert "null" not in page.locator("#gc-content").inner_text()
+    assert page.locator(".gc-tree").count() >= 4
+    page.select_option("#gc-level", "community")
+    names = page.locator("#gc-sums tbody tr td:first-child").all_inner_texts()
+    assert names[0] == "城东社区"
+    click_at(page, 846, 856)
+    page.locator("#gc-home h2").wait_for()
+    told = page.locator("#gc-home").inner_text()
+    for word in ("绕行", "清河", "红色驿站一号", "绕行系数"):
+        assert word in told
+    page.get_by_role("button", name="画便桥").click()
+    click_at(page, 700, 900)
+    page.get_by_text("请点击另一端").wait_for()
+    click_at(page, 800, 900)
+    page.get_by_text("新增覆盖").wait_for()
+    assert "新增覆盖 0 " not in page.locator("#gc-whatif").inner_text()
+    assert errors == []
+    page.close()
+
+
+def test_an_audit_reads_in_english_on_a_phone(browser: Browser, url: str) -> None:
+    page, errors = opened(browser, 390, 844)
+    page.request.post(f"{url}/api/v1/audits", data={"rules": "circle-15"}, timeout=120_000)
+    page.goto(f"{url}/audits?lang=en")
+    page.locator(".gc-audit-list a").first.click()
+    page.wait_for_selector("#gc-verdict[data-ready]")
+    assert page.locator(".gc-audit-verdict strong").inner_text() == "Fail"
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert "null" not in page.locator("#gc-content").inner_text()
+    small = page.locator("#gc-content a:visible, #gc-content button:visible").evaluate_all(
+        "all => all.filter(e => e.getBoundingClientRect().height < 20).map(e => e.outerHTML)"
+    )
+    assert small == []
+    assert errors == []
+    page.close()

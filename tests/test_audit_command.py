@@ -1,0 +1,247 @@
+"""`gridcircle audit` on the sample town, recounted from the files it was given."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import geopandas as gpd
+import networkx as nx
+import numpy as np
+import openpyxl
+import pandas as pd
+import pytest
+from playwright.sync_api import sync_playwright
+
+from data.city_files import read_city_files, read_station_files, snap_city
+from data.sample import SampleFiles, write_sample
+from geo.standards import PROFILES
+
+CHROMIUM = Path("/usr/bin/chromium")
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> SampleFiles:
+    return write_sample(tmp_path_factory.mktemp("town"))
+
+
+def audit(
+    town: SampleFiles, out: Path, *more: object, stations: Path | None = None
+) -> subprocess.CompletedProcess[str]:
+    arguments = (
+        "audit",
+        *("--network", town.osm, "--stations", stations or town.stations),
+        *("--demand", town.buildings, "--areas", town.areas, "--compounds", town.compounds),
+        *("--grids", town.grids, "--out", out, "--json", *more),
+    )
+    return subprocess.run(
+        [sys.executable, "-c", "from api.cli import main; main()", *map(str, arguments)],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def pack(town: SampleFiles, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("pack") / "report"
+    done = audit(town, out)
+    assert done.returncode == 4, done.stderr
+    assert json.loads(done.stdout)["verdict"] == "fail"
+    return out
+
+
+def summary_of(pack: Path) -> dict:
+    return json.loads((pack / "summary.json").read_text("utf-8"))
+
+
+def test_the_households_covered_are_those_that_networkx_walks_to(
+    town: SampleFiles, pack: Path
+) -> None:
+    stations = read_station_files(
+        town.stations, datum="wgs84", kinds=("service_centre", "red_station")
+    )
+    city = read_city_files(town.osm, town.buildings, progress=lambda *_: None)
+    walk = snap_city(city, stations.lonlat, PROFILES["norm"], waits="none", max_snap_m=200)
+    net = city.network
+    graph = nx.Graph()
+    for (a, b), mm in zip(net.edge_nodes.tolist(), net.edge_length_mm.tolist(), strict=True):
+        if a != b and (not graph.has_edge(a, b) or graph[a][b]["mm"] > mm):
+            graph.add_edge(a, b, mm=mm)
+    for s in range(len(stations.ids)):
+        e = int(walk.stations.edge[s])
+        if e < 0:
+            continue
+        legs = (
+            int(walk.stations.offset_mm[s]),
+            int(net.edge_length_mm[e] - walk.stations.offset_mm[s]),
+        )
+        for end in (0, 1):
+            node, mm = int(net.edge_nodes[e, end]), legs[end] + int(walk.stations.access_mm[s])
+            if not graph.has_edge("all", node) or graph["all"][node]["mm"] > mm:
+                graph.add_edge("all", node, mm=mm)
+    away = nx.single_source_dijkstra_path_length(graph, "all", cutoff=600_000, weight="mm")
+    covered = 0.0
+    for i in range(len(walk.demand)):
+        e = int(walk.demand.edge[i])
+        if e < 0:
+            continue
+        here, access = int(walk.demand.offset_mm[i]), int(walk.demand.access_mm[i])
+        legs = (here, int(net.edge_length_mm[e]) - here)
+        ways = [away.get(int(net.edge_nodes[e, k]), 10**9) + legs[k] + access for k in (0, 1)]
+        same = np.flatnonzero(walk.stations.edge == e)
+        ways += [
+            abs(int(walk.stations.offset_mm[s]) - here) + int(walk.stations.access_mm[s]) + access
+            for s in same
+        ]
+        if min(ways) <= 600_000:
+            covered += city.demand.households[i]
+    rule = next(r for r in summary_of(pack)["rules"] if r["id"] == "reach-10")
+    assert rule["numerator"] == covered
+    assert rule["denominator"] == town.counts["households"]
+
+
+def test_ledger_geopackage_and_summary_tell_the_same(town: SampleFiles, pack: Path) -> None:
+    summary = summary_of(pack)
+    rule = next(r for r in summary["rules"] if r["id"] == "reach-10")
+    book = openpyxl.load_workbook(pack / "ledger.xlsx", read_only=True)
+    assert [s.split()[0] for s in book.sheetnames] == [
+        *("结论", "区县", "街道", "社区", "网格", "小区", "圈外楼栋", "盲区", "选址建议", "输入")
+    ]
+    rows = list(book["圈外楼栋 Outside"].iter_rows(values_only=True))
+    head = rows[0]
+    assert sum(r[head.index("户数")] for r in rows[1:]) == (rule["denominator"] - rule["numerator"])
+    assert {r[head.index("原因")] for r in rows[1:]} <= {"过远", "绕行", "路网孤岛", "不临路"}
+    homes = gpd.read_file(pack / "audit.gpkg", layer="buildings")
+    assert homes.loc[homes["covered"], "households"].sum() == rule["numerator"]
+    assert len(homes) == town.counts["buildings"]
+    communities = gpd.read_file(pack / "audit.gpkg", layer="community_areas")
+    assert communities["numerator"].sum() <= rule["numerator"]
+    zones = gpd.read_file(pack / "audit.gpkg", layer="zones")
+    assert zones["households"].tolist() == [z["households"] for z in summary["zones"]]
+    for level in ("district", "street", "community", "grid", "compound"):
+        assert sum(row["denominator"] for row in rule["areas"][level]) == rule["denominator"]
+
+
+def test_running_again_from_the_packs_own_rules_gives_the_same_figures(
+    town: SampleFiles, pack: Path, tmp_path: Path
+) -> None:
+    done = audit(town, tmp_path / "again", "--rules", pack / "rules.json", "--previous", pack)
+    assert done.returncode == 4, done.stderr
+    assert json.loads(done.stdout)["changed"] is False
+    again = summary_of(tmp_path / "again")
+    assert again["digest"] == summary_of(pack)["digest"]
+
+
+def test_a_closed_station_is_found_as_the_cause(
+    town: SampleFiles, pack: Path, tmp_path: Path
+) -> None:
+    worst = summary_of(pack)["closures"][0]
+    table = pd.read_csv(town.stations, dtype=str)
+    fewer = tmp_path / "stations.csv"
+    table[table["编号"] != worst["code"]].to_csv(fewer, index=False)
+    done = audit(town, tmp_path / "after", "--previous", pack, stations=fewer)
+    assert done.returncode == 4, done.stderr
+    changes = json.loads((tmp_path / "after" / "changes.json").read_text("utf-8"))
+    assert [s["code"] for s in changes["stations"]["closed"]] == [worst["code"]]
+    rule = next(r for r in changes["rules"] if r["id"] == "reach-10")
+    assert rule["before"]["numerator"] - rule["after"]["numerator"] == worst["households"]
+    assert [i["part"] for i in changes["inputs"]] == ["stations"]
+    worse = [a for a in changes["areas"] if a["rule"] == "reach-10" and a["level"] == "community"]
+    assert worse[0]["causes"] == ["station_closed"]
+
+
+def test_proposals_add_what_opening_them_adds(
+    town: SampleFiles, pack: Path, tmp_path: Path
+) -> None:
+    proposals = summary_of(pack)["proposals"]
+    table = pd.read_csv(town.stations, dtype=str)
+    new = pd.DataFrame(
+        [
+            {
+                "编号": f"NEW{s['rank']}",
+                "名称": "新站",
+                "类型": "红色驿站",
+                "经度": str(s["lon"]),
+                "纬度": str(s["lat"]),
+                "状态": "开放",
+            }
+            for s in proposals["sites"][:3]
+        ]
+    )
+    more = tmp_path / "stations.csv"
+    pd.concat([table, new[[c for c in new if c in table]]]).to_csv(more, index=False)
+    done = audit(town, tmp_path / "after", stations=more)
+    assert done.returncode == 4, done.stderr
+    rule = next(r for r in summary_of(tmp_path / "after")["rules"] if r["id"] == "reach-10")
+    assert rule["numerator"] == pytest.approx(proposals["sites"][2]["covered"], rel=0.002)
+
+
+def test_wrong_input_is_named_and_leaves_nothing_behind(town: SampleFiles, tmp_path: Path) -> None:
+    done = audit(town, tmp_path / "r", "--rules", "circle-99")
+    assert done.returncode == 1
+    assert "circle-99" in json.loads(done.stdout)["message"]
+    done = audit(town, tmp_path / "r", "--previous", town.readme)
+    assert done.returncode == 1
+    assert "summary" in json.loads(done.stdout)["message"]
+    assert not (tmp_path / "r").exists()
+
+
+def test_the_pdf_has_its_font_its_pages_and_a_plate_a_community(
+    town: SampleFiles, pack: Path
+) -> None:
+    pdfium = pytest.importorskip("pypdfium2")
+    content = (pack / "report.pdf").read_bytes()
+    assert b"NotoSansSC" in content
+    document = pdfium.PdfDocument(content)
+    pages = [page.get_textpage().get_text_range() for page in document]
+    assert "未达标" in pages[0]
+    assert f"1 / {len(pages)}" in pages[0]
+    width, height = document[0].get_size()
+    assert (round(width), round(height)) == (595, 842)
+    rule = next(r for r in summary_of(pack)["rules"] if r["id"] == "reach-10")
+    first_lines = [page.split("\r\n")[0] for page in pages]
+    for row in rule["areas"]["community"]:
+        assert row["name"] in first_lines
+    assert not any("□" in page for page in pages)
+
+
+@pytest.mark.e2e
+@pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium")
+def test_the_report_needs_nothing_else_and_its_tables_sort(pack: Path) -> None:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        for name, language, width in (
+            ("report.html", "zh-CN", 1200),
+            ("report.en.html", "en", 390),
+            ("report.public.html", "zh-CN", 390),
+        ):
+            page = browser.new_page(viewport={"width": width, "height": 800})
+            asked, errors = [], []
+            page.on("request", lambda r, asked=asked: asked.append(r.url))
+            page.on("pageerror", lambda e, errors=errors: errors.append(str(e)))
+            page.goto((pack / name).as_uri())
+            assert asked == [(pack / name).as_uri()]
+            assert page.get_attribute("html", "lang") == language
+            assert page.evaluate("document.documentElement.scrollWidth") <= width
+            assert page.locator(".map path").count() > 2
+            assert page.locator("p.verdict.fail").count() == 1
+            page.locator("details.table").nth(2).evaluate("d => d.open = true")
+            table = page.locator("details.table").nth(2).locator("table")
+            table.locator("th button").nth(4).click()
+            values = table.locator("tbody tr td:nth-child(5)").evaluate_all(
+                "cells => cells.map(c => Number(c.dataset.v))"
+            )
+            assert len(values) > 2
+            assert values == sorted(values, reverse=values[0] > values[-1])
+            assert errors == []
+            assert page.locator("details.list").count() == ("public" not in name)
+            page.close()
+        browser.close()
