@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from api.parameters import parse_bbox
 from api.responses import JsonResponse, link_header, page_links
 from api.rights import CurrentAccount, right
-from api.routers.pages import LANGUAGE_COOKIE, Context, _page
+from api.routers.pages import LANGUAGE_COOKIE, Context
 from api.security import page_policy
 from api.service import ServiceDependency
 from data.audits.compare import compare as compare_summaries
@@ -319,7 +319,7 @@ def ledger(service: ServiceDependency, audit_id: int) -> Response:
 @router.get("/audits", include_in_schema=False, openapi_extra=right("viewer"))
 def audits(context: Context) -> Response:
     """Show the kept audits, and make new ones."""
-    return _page(
+    return page_response(
         context,
         audits_page(context, rule_sets=[open_rule_set(name) for name in rule_set_names()]),
     )
@@ -329,7 +329,7 @@ def audits(context: Context) -> Response:
 def audit(context: Context, service: ServiceDependency, audit_id: int) -> Response:
     """Show one audit: verdict, map, areas, zones, proposals, explanations."""
     kept = _kept(service, audit_id)
-    return _page(context, audit_page(context, number=kept.id, created_at=kept.created_at))
+    return page_response(context, audit_page(context, number=kept.id, created_at=kept.created_at))
 
 
 def _kept(service: ServiceDependency, number: int) -> KeptAudit:
