@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geo.errors import NetworkError
+from geo.errors import NetworkError, SnapError
 from geo.impedance import Impedance
 from geo.network import EdgeFlag, WalkNetwork, _components, digest
 from geo.route import cut_edge
@@ -248,6 +248,66 @@ def with_links(network: WalkNetwork, links: Links) -> WalkNetwork:
     }
     version = digest(network.crs, arrays)
     return replace(network, version=version, **arrays)  # type: ignore[arg-type]
+
+
+def carry_points(
+    points: SnappedPoints, network: WalkNetwork, links: Links, joined: WalkNetwork
+) -> SnappedPoints:
+    """The same points on the network that `with_links` made: each stays where it was joined.
+
+    Much quicker than joining them anew; a point that would now be nearer to a link stays on its
+    old edge, and one that was joined to nothing stays so.
+
+    Parameters
+    ----------
+    points : SnappedPoints
+        On ``network``.
+    network, joined : WalkNetwork
+        Before and after.
+    links : Links
+        Those added.
+
+    Raises
+    ------
+    SnapError
+        If the points belong to another version of the network.
+    """
+    if points.network_version != network.version:
+        raise SnapError(
+            "The points were joined to another version of the network.",
+            remedy="Join them to the network that the links were added to.",
+        )
+    if not len(links):
+        return points
+    edges, offsets = links.edge.ravel().astype(np.int64), links.offset_mm.ravel()
+    inside = (offsets > 0) & (offsets < network.edge_length_mm[edges])
+    step = np.int64(2**31)
+    stops = np.unique(edges[inside] * step + offsets[inside])
+    cut, first = np.unique(stops // step, return_index=True)
+    kept = np.ones(len(network.edge_flags), np.bool_)
+    kept[cut] = False
+    number = np.cumsum(kept) - 1
+    edge = np.where(points.edge >= 0, points.edge, 0).astype(np.int64)
+    new_edge = number[edge]
+    new_offset = points.offset_mm.astype(np.int64)
+    there = np.flatnonzero(~kept[edge] & (points.edge >= 0))
+    if len(there):
+        # Pieces follow the edges kept: a cut edge with s stops becomes s + 1 of them.
+        rank = np.searchsorted(cut, edge[there])
+        before = np.searchsorted(stops, edge[there] * step + new_offset[there], side="left")
+        piece = before - first[rank]
+        new_edge[there] = int(kept.sum()) + first[rank] + rank + piece
+        start = np.where(piece > 0, stops[np.maximum(before - 1, 0)] % step, 0)
+        new_offset[there] -= start
+    return SnappedPoints(
+        np.where(points.edge >= 0, new_edge, -1).astype(np.int32),
+        new_offset.astype(np.int32),
+        points.access_mm,
+        points.xy,
+        points.gate,
+        points.state,
+        joined.version,
+    )
 
 
 def _lines(network: WalkNetwork, edges: NDArray[np.int64]) -> NDArray[np.object_]:

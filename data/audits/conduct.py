@@ -35,7 +35,7 @@ from geo.coverage import coverage
 from geo.crs import project, unproject
 from geo.gaps import GapZones, gap_zones
 from geo.impedance import Impedance, impedance
-from geo.links import Links, doubtful_links, with_links
+from geo.links import Links, carry_points, doubtful_links, with_links
 from geo.network import EdgeFlag, WalkNetwork
 from geo.rulesets import Rule, RuleSet, WalkKey
 from geo.search import TargetIndex, reach_targets
@@ -210,7 +210,7 @@ def conduct(
         )
         tell("Looking for missing links", 0.6)
         links = doubtful_links(place.network, base.impedance, barriers=place.barriers)
-        with_all = _with_links(place, stations, main.rule, links, main.meets)
+        with_all = _with_links(place, stations, base, main.rule, links, main.meets)
         frame = _home_columns(frame, place, walked, why, main, straight, figures, zones)
         summary["accessibility"] = {
             "mean_minutes": figures.mean_minutes,
@@ -392,13 +392,24 @@ def _home_columns(
 
 
 def _with_links(
-    place: Place, stations: StationTable, rule: Rule, links: Links, meets: NDArray[np.bool_]
+    place: Place,
+    stations: StationTable,
+    base: _Ground,
+    rule: Rule,
+    links: Links,
+    meets: NDArray[np.bool_],
 ) -> NDArray[np.bool_]:
     """Who would be covered if every doubtful link were there."""
     key = rule.walk
     if not len(links) or key is None:
         return meets
-    ground = _ground(place, with_links(place.network, links), key.profile, key.waits)
+    network = with_links(place.network, links)
+    costs = impedance(network, PROFILES[key.profile], waits=key.waits)
+    points = carry_points(base.points, place.network, links, network)
+    stations_there = carry_points(base.stations, place.network, links, network)
+    ground = _Ground(
+        network, costs, points, stations_there, TargetIndex(network, costs, points), base.snapper
+    )
     walked = _walk(place, stations, ground, key, rule.cutoff_s)
     return np.asarray(np.diff(walked.pairs.demand_offsets) > 0, np.bool_)
 

@@ -12,8 +12,9 @@ from town import lonlat, ways
 from geo.crs import project
 from geo.errors import NetworkError
 from geo.impedance import impedance
-from geo.links import Links, doubtful_links, links_between, with_links
+from geo.links import Links, carry_points, doubtful_links, links_between, with_links
 from geo.network import EdgeFlag, Ways, build_network
+from geo.route import cut_edge
 from geo.search import nearest_facility
 from geo.snapping import Barriers, snap
 from geo.standards import PROFILES
@@ -114,3 +115,23 @@ def test_a_wall_between_makes_it_no_link():
 
 def test_the_town_whose_streets_all_join_has_no_doubtful_link():
     assert len(doubtful_links(NETWORK, impedance(NETWORK, NORM))) == 0
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 6))
+def test_points_carried_over_stay_where_they_were(seed, count):
+    rng = np.random.default_rng(seed)
+    priced = impedance(NETWORK, NORM)
+    places = NETWORK.edge_xy.mean(axis=0) + rng.uniform(-700, 700, (50, 2)) * (1, 0.6)
+    points = snap(NETWORK, priced, places, max_snap_m=40)
+    ends = at(*(rng.uniform(0, 1500, (2 * count, 2)) * (1, 0.66))).reshape(-1, 2, 2)
+    added = links_between(NETWORK, ends, reach_m=100) if count else doubtful_links(NETWORK, priced)
+    after = with_links(NETWORK, added)
+    carried = carry_points(points, NETWORK, added, after)
+    assert np.array_equal(carried.edge < 0, points.edge < 0)
+    for i in np.flatnonzero(points.edge >= 0):
+        edge = int(carried.edge[i])
+        offset = int(carried.offset_mm[i])
+        assert 0 <= offset <= after.edge_length_mm[edge]
+        here = cut_edge(after, edge, 0, offset)[-1]
+        assert np.hypot(*(here - points.xy[i])) < 0.01
