@@ -180,6 +180,15 @@ def test_lines_fit_and_lose_nothing(words: str, width: float) -> None:
         assert len(line) == 0 or line[0] not in "，。；" or set(words) <= set("，。； ")
 
 
+def test_a_number_or_a_word_is_not_cut_in_two() -> None:
+    words = "周一至周五 09:00–11:30、14:00–17:30；周六 09:00–11:30 public holidays"
+    sheet = Sheet(100, 50, words=[words], title="x")
+    for width in range(26, 90):
+        for line in sheet.lines(words, 4, width):
+            for part in line.replace("、", " ").replace("；", " ").split():
+                assert part in words.replace("、", " ").replace("；", " ").split(), (width, line)
+
+
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.floats(20, 180), st.floats(20, 120)), min_size=1, max_size=40))
 def test_marks_do_not_cover_each_other_and_stay_in_the_frame(places) -> None:
