@@ -17,6 +17,7 @@ from data.editions.checklist import CheckedStation
 from data.editions.publishing import (
     Publication,
     PublicationDraft,
+    allow_stations,
     change_publication,
     checked_stations,
     create_publication,
@@ -137,6 +138,14 @@ def stations(service: ServiceDependency, slug: str) -> Response:
             "stations": [_checked(s) for s in found],
         }
     )
+
+
+@router.post("/{slug}/stations/allow", summary="Mark all shown stations as public")
+def allow(service: ServiceDependency, slug: str) -> Response:
+    """Mark every station the publication shows as public, in one transaction."""
+    with service.database.transaction(actor=LOCAL_ACTOR) as connection:
+        publication = read_publication(connection, slug)
+        return JsonResponse({"allowed": allow_stations(connection, publication)})
 
 
 @router.post("/{slug}/editions", summary="Publish the next edition", status_code=201)
