@@ -13,11 +13,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import cramjam
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from api.security import CONTENT_POLICY, HEADERS, host_name
 
@@ -26,6 +27,7 @@ FRESH_S = 2.0
 KEPT_BYTES = 96 << 20
 _PACKED = ("text/", "application/json", "application/geo+json", "application/feed+json", "+xml")
 _LEAST_PACKED = 600
+_NO_BODY: Message = {"type": "http.response.body", "body": b""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,21 @@ class Ready:
     bodies: dict[str, bytes]
     etags: dict[str, bytes]
     headers: list[tuple[bytes, bytes]]
+    starts: dict[str, Message] = field(default_factory=dict)
+    """First message of the answer by encoding, and of the 304, made once."""
+
+    def __post_init__(self) -> None:
+        for encoding, body in self.bodies.items():
+            tag = (b"etag", self.etags[encoding])
+            own = [(b"content-length", str(len(body)).encode())]
+            if encoding != "identity":
+                own.append((b"content-encoding", encoding.encode()))
+            for name, status, more in ((encoding, 200, own), (f"304 {encoding}", 304, [])):
+                self.starts[name] = {
+                    "type": "http.response.start",
+                    "status": status,
+                    "headers": [*self.headers, tag, *more],
+                }
 
     @property
     def size(self) -> int:
@@ -188,27 +205,23 @@ async def send_ready(ready: Ready, scope: Scope, send: Send) -> None:
     if len(ready.bodies) > 1 and accepted:
         offered = _offered(accepted)
         encoding = next((name for name in ("br", "gzip") if name in offered), encoding)
-    headers = [*ready.headers, (b"etag", ready.etags[encoding])]
     if known and _has(known, ready):
-        await send({"type": "http.response.start", "status": 304, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        await send(ready.starts[f"304 {encoding}"])
+        await send(_NO_BODY)
         return
-    body = ready.bodies[encoding]
-    headers.append((b"content-length", str(len(body)).encode()))
-    if encoding != "identity":
-        headers.append((b"content-encoding", encoding.encode()))
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send(ready.starts[encoding])
+    await send({"type": "http.response.body", "body": ready.bodies[encoding]})
 
 
-def _offered(accepted: bytes) -> set[str]:
+@lru_cache(maxsize=64)
+def _offered(accepted: bytes) -> frozenset[str]:
     """Encodings of an Accept-Encoding header; those with a weight of 0 are not."""
     found = set()
     for part in accepted.decode("latin-1").split(","):
         name, _, weight = part.replace(" ", "").partition(";q=")
         if weight.rstrip("0.") or not weight:
             found.add(name)
-    return found
+    return frozenset(found)
 
 
 def _has(known: bytes, ready: Ready) -> bool:

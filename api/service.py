@@ -83,8 +83,9 @@ class Service:
         self.made_public: Memo[Ready] = Memo(KEPT_BYTES, weigh=lambda ready: ready.size)
         self.editions: Memo[Edition] = Memo(64)
         self.station_times = StationTimes()
-        self.nearest_limit = RateLimit(60, 60.0)
-        self.report_limit = RateLimit(5, 600.0)
+        # Phones of one mobile network share addresses.
+        self.nearest_limit = RateLimit(240, 60.0)
+        self.report_limit = RateLimit(15, 600.0)
         self.reports_limit = RateLimit(120, 600.0)
         self._plans: Memo[dict[str, Any]] = Memo(PLANS_KEPT)
         self._facts: Memo[CityFacts] = Memo(1)

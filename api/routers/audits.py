@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, Response
 from api.parameters import parse_bbox
 from api.responses import JsonResponse, link_header, page_links
 from api.rights import CurrentAccount, right
-from api.routers.pages import LANGUAGE_COOKIE, Context
+from api.routers.pages import LANGUAGE_COOKIE, Context, page_response
 from api.security import page_policy
 from api.service import ServiceDependency
 from data.audits.compare import compare as compare_summaries

@@ -18,6 +18,7 @@ from data.editions.checklist import CheckedStation
 from data.editions.publishing import (
     Publication,
     PublicationDraft,
+    allow_stations,
     change_publication,
     checked_stations,
     create_publication,
@@ -146,6 +147,18 @@ def stations(service: ServiceDependency, slug: str) -> Response:
             "stations": [_checked(s) for s in found],
         }
     )
+
+
+@router.post(
+    "/{slug}/stations/allow",
+    summary="Mark all shown stations as public",
+    openapi_extra=right("publisher"),
+)
+def allow(service: ServiceDependency, account: CurrentAccount, slug: str) -> Response:
+    """Mark every station the publication shows as public, in one transaction."""
+    with service.database.transaction(actor=account.name) as connection:
+        publication = read_publication(connection, slug)
+        return JsonResponse({"allowed": allow_stations(connection, publication)})
 
 
 @router.post(

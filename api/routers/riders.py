@@ -39,7 +39,7 @@ from maps.public_page import Form, public_page, thanks_page
 
 router = APIRouter(include_in_schema=False)
 
-CURRENT = "public, max-age=60, stale-while-revalidate=86400, stale-if-error=604800"
+CURRENT = "public, max-age=60, stale-while-revalidate=300, stale-if-error=604800"
 """A phone asks again after a minute, and shows what it has where nobody answers."""
 OLD = "public, max-age=86400"
 SIGN_MINUTES = 10

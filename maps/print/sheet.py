@@ -177,11 +177,10 @@ class Sheet:
                 end = 1
                 while end < len(rest) and self.width_of(rest[: end + 1], size_mm) <= width:
                     end += 1
-                space = rest.rfind(" ", 0, end + 1)
-                if rest[end : end + 1].isascii() and rest[end - 1].isascii() and space > 0:
-                    end = space
-                while end > 1 and rest[end : end + 1] in _NOT_FIRST:
-                    end -= 1
+                end = _word_break(rest, end)
+                # A mark that may begin no line hangs over the end of this one.
+                while rest[end : end + 1] in _NOT_FIRST:
+                    end += 1
             if len(found) == most - 1 and end < len(rest):
                 found.append(rest[: max(1, end - 1)].rstrip() + "…")
                 return found
@@ -289,6 +288,18 @@ class Sheet:
         if stroke is not None:
             self.canvas.setStrokeColor(HexColor(stroke))
             self.canvas.setLineWidth(line_mm * MM)
+
+
+def _word_break(words: str, end: int) -> int:
+    """Move a break back to before the word or number it would cut; a word too long is cut."""
+    start = end
+    while start > 0 and _sticks(words[start - 1]) and _sticks(words[start]):
+        start -= 1
+    return start or end
+
+
+def _sticks(letter: str) -> bool:
+    return letter in "–:" or (letter.isascii() and not letter.isspace() and letter not in ",;")
 
 
 @dataclass(frozen=True, slots=True)

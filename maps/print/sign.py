@@ -98,7 +98,10 @@ def door_sign(
     sheet.text(12, 54.5, where, 5, colour="#c9d7e5", width=186)
     y = 74.0
     sheet.text(12, y + 4, own["hours"], 4.4, colour=QUIET)
-    y = sheet.paragraph(12, y + 5, hours, 8.2 if len(hours) < 30 else 6.4, 186, bold=True, most=3)
+    y += 5
+    rules = [rule.strip() for rule in hours.replace("；", ";").split(";")]
+    for rule in rules[:4]:
+        y = sheet.paragraph(12, y, rule, 8.2 if len(rules) == 1 else 6.6, 186, bold=True, most=2)
     y += 5
     sheet.text(12, y + 4, own["offers"], 4.4, colour=QUIET)
     y = _offers(sheet, station.facility_words, 12, y + 8, 186, colour) + 6

@@ -238,7 +238,7 @@ def test_a_flood_of_reports_is_stopped_and_says_for_how_long(client, published) 
     station = ids(client)["小哥驿站东"]
     body = {"station": station, "reason": "other"}
     codes = []
-    for _ in range(6):
+    for _ in range(16):
         answer = client.post(f"/s/{SLUG}/reports", json=body)
         codes.append(answer.status_code)
     assert codes[-1] == 429
@@ -280,3 +280,28 @@ def test_packed_answers_are_the_same_as_plain_ones(client, published) -> None:
     assert refused.headers["content-encoding"] == "gzip"
     assert json.loads(client.get(f"/s/{SLUG}/feed.json").content)["items"]
     assert parse_qs("lang=zh")
+
+
+def test_names_that_would_be_markup_or_formulas_stay_words(client, published, town) -> None:
+    hostile = '</script><img src=x onerror=alert(1)>"&<b>'
+    with town.transaction("test") as connection:
+        connection.execute(
+            text("UPDATE stations SET name = :name, address = '=HYPERLINK(1)' WHERE code = 'S2'"),
+            {"name": hostile},
+        )
+    seen = client.get(f"/api/v1/publications/{SLUG}").headers["etag"]
+    again = client.post(f"/api/v1/publications/{SLUG}/editions", headers={"If-Match": seen})
+    assert again.status_code == 201, again.text
+    for form in ("", "/map.html", "/embed"):
+        html = client.get(f"/s/{SLUG}{form}").text
+        assert "<img src=x" not in html
+        assert "&lt;/script&gt;&lt;img" in html
+    assert hostile in [
+        f["properties"]["name"]
+        for f in client.get(f"/s/{SLUG}/stations.geojson").json()["features"]
+    ]
+    for form in ("stations.kml", "stations.gpx"):
+        assert hostile in "".join(ET.fromstring(client.get(f"/s/{SLUG}/{form}").content).itertext())
+    rows = client.get(f"/s/{SLUG}/stations.csv").content.decode("utf-8-sig")
+    assert "'=HYPERLINK" in rows
+    assert client.get(f"/s/{SLUG}/poster-a4.pdf").content.startswith(b"%PDF")

@@ -454,6 +454,26 @@ def test_a_publisher_makes_checks_previews_and_publishes_a_map(browser: Browser,
     context.close()
 
 
+def test_a_whole_ledger_is_allowed_at_once(browser: Browser, url: str) -> None:
+    stations = httpx.get(f"{url}/api/v1/stations?status=open").json()["features"]
+    for station in stations:
+        httpx.patch(
+            f"{url}/api/v1/stations/{station['id']}",
+            json={"published": False},
+            headers={"If-Match": f'"{station["properties"]["version"]}"'},
+        ).raise_for_status()
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = opened(context, f"{url}/publish?map=town")
+    expect(page.locator("#pb-sum")).to_contain_text("0 个可以发布")
+    expect(page.locator("#pb-publish")).to_be_disabled()
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.click("#pb-allow")
+    expect(page.locator("#pb-sum")).to_contain_text("3 个可以发布")
+    expect(page.locator("#pb-allow")).to_be_hidden()
+    expect(page.locator("#pb-publish")).to_be_enabled()
+    context.close()
+
+
 def test_reports_reach_the_publishers_list_and_leave_it_when_done(
     browser: Browser, url: str
 ) -> None:

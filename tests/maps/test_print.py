@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import io
+import re
 
 import numpy as np
 import pypdfium2
@@ -178,6 +179,15 @@ def test_lines_fit_and_lose_nothing(words: str, width: float) -> None:
     assert "".join("".join(found).split()) == "".join(can_write(words).split())
     for line in found[1:]:
         assert len(line) == 0 or line[0] not in "，。；" or set(words) <= set("，。； ")
+
+
+def test_a_number_or_a_word_is_not_cut_in_two() -> None:
+    words = "周一至周五 09:00–11:30、14:00–17:30；周六 09:00–11:30 public holidays"
+    sheet = Sheet(100, 50, words=[words], title="x")
+    for width in range(30, 90):
+        for line in sheet.lines(words, 4, width):
+            for part in re.findall("[!-~–]+", line):
+                assert part in re.findall("[!-~–]+", words), (width, line)
 
 
 @settings(max_examples=30, deadline=None)

@@ -137,6 +137,9 @@
     const only = byId("pb-only").checked;
     byId("pb-sum").textContent = fill(words.check_sum, { ready: checked.ready, bad: checked.not_ready, out: checked.left_out });
     byId("pb-publish").disabled = !checked.ready || (checked.not_ready > 0 && !byId("pb-unready").checked);
+    byId("pb-allow").hidden = !checked.stations.some(
+      (s) => !s.left_out && s.checks.some((c) => c.key === "public" && c.verdict === "bad"),
+    );
     byId("pb-stations").replaceChildren(
       ...checked.stations.filter((s) => !only || !s.ready).map((s) => {
         const shown = make("input", { type: "checkbox", checked: !s.left_out });
@@ -230,6 +233,13 @@
       await send(`${api}/${slug}/withdraw`, "POST", undefined, one.version);
       await load();
       say(words.withdrawn);
+    });
+  });
+  byId("pb-allow").addEventListener("click", () => {
+    if (!confirm(words.allow_sure)) return;
+    doing(async () => {
+      await send(`${api}/${slug}/stations/allow`, "POST");
+      await show();
     });
   });
   byId("pb-only").addEventListener("change", showChecks);
