@@ -33,3 +33,11 @@ class SnapError(GridcircleError):
 
 class ProfileError(GridcircleError):
     """A travel profile, wait or cutoff is unknown or out of range."""
+
+
+class CellError(GridcircleError):
+    """A community cannot be divided into cells."""
+
+
+class DesignError(GridcircleError):
+    """Base grids cannot be designed from what was given."""
