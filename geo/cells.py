@@ -3,9 +3,11 @@
 The land of a community is first cut into *enclosures* by streets, walls, water, railways and the
 community's own border. Within an enclosure every point belongs to the nearest building
 (Voronoi regions of the footprints, as the enclosed tessellation of momepy). What holds no building
-is attached by rule: pieces cut off from their building and small empty enclosures go to the
-neighbour with the longest border, crossing as weak a barrier as can be; large empty enclosures
-(parks, fields, squares) stay cells of their own, without households.
+is attached by rule. Large compact enclosures (parks, fields, squares) are cells of their own,
+without households. Strips (verges between wall and street, water, the rest between carriageways)
+are shared out among the buildings near them, so that they do not come between neighbours. Pieces
+cut off from their building go to the neighbour with the longest border, crossing as weak a barrier
+as can be.
 
 References
 ----------
@@ -44,6 +46,10 @@ STRAIGHT_M = 0.2
 """Boundaries between two buildings are drawn as straight as this allows."""
 LAND_M2 = 4_000.0
 """Empty enclosures from this size on are cells of their own. Our reading."""
+LAND_SHAPE = 0.3
+"""... if they are this compact (Polsby-Popper); a strip of ten to one is not. Our reading."""
+_STRIP_REACH_M = 80.0
+_STRIP_M2 = 60.0
 _JITTER_M = 0.004
 _ON_LINE_M = 0.02
 
@@ -321,7 +327,9 @@ def _community_cells(
     enclosures = _faces(border, area)
     tree = shapely.STRtree(enclosures)
     enclosure_of = _one_each(tree, anchors, len(homes))
+    land = _is_land(enclosures, enclosure_of, land_m2)
     ridges = _ridges(enclosures, enclosure_of, homes, anchors)
+    ridges += _ridges_of_strips(enclosures, enclosure_of, land, homes, anchors)
     if ridges:
         border = shapely.unary_union([border, *ridges], grid_size=GRID_M)
         faces = _faces(border, area)
@@ -332,7 +340,7 @@ def _community_cells(
     face_of = _one_each(shapely.STRtree(faces), anchors, len(homes))
     touching = _touching(faces, cut, kinds)
     cell_of_face, heads = _attach(
-        faces, points, face_enclosure, face_of, touching, homes, enclosures, enclosure_of, land_m2
+        faces, points, face_enclosure, face_of, touching, homes, land, enclosure_of
     )
     order = np.argsort(cell_of_face, kind="stable")
     starts = np.searchsorted(cell_of_face[order], np.arange(len(heads)))
@@ -424,10 +432,46 @@ def _ridges(
     return found
 
 
+def _is_land(
+    enclosures: Geometries, enclosure_of: NDArray[np.int64], land_m2: float
+) -> NDArray[np.bool_]:
+    """Which enclosures are cells of their own though nothing stands in them."""
+    area, around = shapely.area(enclosures), shapely.length(enclosures)
+    land = (area >= land_m2) & (4 * np.pi * area >= LAND_SHAPE * around**2)
+    land[enclosure_of] = False
+    return land
+
+
+def _ridges_of_strips(
+    enclosures: Geometries,
+    enclosure_of: NDArray[np.int64],
+    land: NDArray[np.bool_],
+    homes: Geometries,
+    anchors: Geometries,
+) -> list[shapely.Geometry]:
+    """Lines that share empty strips out among the buildings near them."""
+    strip = ~land & (shapely.area(enclosures) >= _STRIP_M2)
+    strip[enclosure_of] = False
+    which = np.flatnonzero(strip)
+    if not len(which) or not len(homes):
+        return []
+    at, home = shapely.STRtree(homes).query(
+        enclosures[which], predicate="dwithin", distance=_STRIP_REACH_M
+    )
+    found = []
+    for number, near in _members(at).items():
+        members = np.sort(home[near])
+        xy, owner = _outline_points(None, homes[members], anchors[members])
+        lines = _voronoi_borders(xy, owner, enclosures[which[number]])
+        if lines is not None:
+            found.append(lines)
+    return found
+
+
 def _outline_points(
-    enclosure: shapely.Geometry, homes: Geometries, anchors: Geometries
+    enclosure: shapely.Geometry | None, homes: Geometries, anchors: Geometries
 ) -> tuple[Floats, NDArray[np.int64]]:
-    shapes = shapely.intersection(homes, enclosure)
+    shapes = homes if enclosure is None else shapely.intersection(homes, enclosure)
     inner = shapely.buffer(shapes, -INSET_M, quad_segs=1)
     shapes = np.where(shapely.is_empty(inner), shapes, inner)
     shapes = np.where(shapely.is_empty(shapes), anchors, shapes)
@@ -451,8 +495,9 @@ def _voronoi_borders(
         return None
     box = enclosure.bounds
     middle = np.array([box[0] + box[2], box[1] + box[3]]) / 2
+    far = float(np.abs(xy - middle).max())
     # Far enough away that no point of the enclosure is nearer to the frame than to a building.
-    radius = 3.2 * float(np.hypot(box[2] - box[0], box[3] - box[1])) + 10
+    radius = 3.2 * float(np.hypot(box[2] - box[0], box[3] - box[1])) + 5 * _STRIP_REACH_M + far
     angle = (np.arange(9) + 0.37) * (2 * np.pi / 9)
     frame = middle + radius * np.column_stack([np.cos(angle), np.sin(angle)])
     points = np.vstack([xy, frame]) - middle
@@ -564,19 +609,15 @@ def _attach(
     face_of: NDArray[np.int64],
     touching: _Touching,
     homes: Geometries,
-    enclosures: Geometries,
+    land: NDArray[np.bool_],
     enclosure_of: NDArray[np.int64],
-    land_m2: float,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Give every face to a cell; returns the cell of each face and the first face of each cell."""
     count = len(faces)
     head = np.full(count, -1, np.int64)  # the face whose cell a face belongs to
     head[face_of] = face_of
-    inhabited = np.zeros(len(enclosures), np.bool_)
-    inhabited[enclosure_of] = True
     area = shapely.area(faces)
-    own_land = ~inhabited[face_enclosure] & (area >= land_m2)
-    head[own_land] = np.flatnonzero(own_land)
+    head[land[face_enclosure]] = np.flatnonzero(land[face_enclosure])
     if not (head >= 0).any():
         head[int(area.argmax())] = int(area.argmax())
     near: list[list[tuple[int, float, float]]] = [[] for _ in range(count)]
@@ -587,15 +628,21 @@ def _attach(
         near[a].append((b, metres, separates))
         near[b].append((a, metres, separates))
     label = _nearest_building(points, face_enclosure, face_of, head, homes, enclosure_of)
-    # The strongest claim first: own pieces, the same enclosure, then by border and barrier.
+    inhabited = np.zeros(len(land), np.bool_)
+    inhabited[enclosure_of] = True
+    # The strongest claim first: own pieces, the same enclosure, the nearest building's, then by
+    # border and barrier.
     heap: list[tuple[float, float, int, int]] = []
 
     def claim(taken: int) -> None:
         for other, metres, separates in near[taken]:
             if head[other] < 0:
                 rank = 2.0 + separates
-                if face_enclosure[other] == face_enclosure[taken]:
-                    rank = 0.0 if label[other] == head[taken] else 1.0
+                inside = face_enclosure[other] == face_enclosure[taken]
+                if label[other] == head[taken]:
+                    rank = 0.0 if inside else 0.5
+                elif inside and inhabited[face_enclosure[taken]]:
+                    rank = 1.0
                 heapq.heappush(heap, (rank, -round(metres, 3), int(head[taken]), other))
 
     for face in np.flatnonzero(head >= 0).tolist():
@@ -627,15 +674,18 @@ def _nearest_building(
     homes: Geometries,
     enclosure_of: NDArray[np.int64],
 ) -> NDArray[np.int64]:
-    """Face of the building nearest to each face that holds none, within its enclosure; else -1."""
+    """Face of the building nearest to each face that holds none, in its enclosure if it can be."""
     label = np.full(len(points), -1, np.int64)
     loose = np.flatnonzero(head < 0)
     if not len(loose) or not len(homes):
         return label
     members = _members(enclosure_of)
+    tree = shapely.STRtree(homes)
     for face in loose.tolist():
         mine = members.get(int(face_enclosure[face]))
-        if mine is not None:
+        if mine is None:
+            mine = np.sort(tree.query(points[face], predicate="dwithin", distance=_STRIP_REACH_M))
+        if len(mine):
             distance = shapely.distance(homes[mine], points[face])
             label[face] = face_of[mine[int(distance.argmin())]]
     return label
