@@ -34,6 +34,7 @@ _OVER_PRICE = 30.0
 _STEPS_A_CELL = 600
 _LEAST_STEPS = 20_000
 _CHUNK = 20_000
+_ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -655,7 +656,7 @@ def _search(piece: _Piece, settings: Settings, *, seed: tuple[int, int, int]) ->
     best: _Found | None = None
     grids = piece.bound
     while True:
-        start = _start(piece, grids, settings, rng)
+        start = _packing(piece, grids, settings, rng)
         found = _improve(piece, start, grids, settings, rng)
         if best is None or (found.over, found.cost) < (best.over, best.cost):
             best = found
@@ -717,13 +718,50 @@ def _start(piece: _Piece, grids: int, settings: Settings, rng: NDArray[np.uint64
     return grid
 
 
+def _packing(piece: _Piece, grids: int, settings: Settings, rng: NDArray[np.uint64]) -> Ints:
+    """Look for any division into so many grids that keeps the limits; else the nearest to it.
+
+    Loads are made equal before anything else counts: what is too much in one place finds its way
+    to where there is room over many borders.
+    """
+    terms = _terms(piece, grids, settings)
+    terms[[gridsearch.CUT, gridsearch.SHAPE, gridsearch.BARRIER, gridsearch.BIND]] *= 0.1
+    terms[[gridsearch.SPLIT, gridsearch.STATION]] *= 0.1
+    terms[gridsearch.BALANCE] = 100.0
+    terms[gridsearch.OVER] = 100.0
+    arrays = piece.graph.arrays()
+    steps = _steps(piece, settings)
+    best, least = None, math.inf
+    for attempt in range(_ATTEMPTS):
+        start = _start(piece, grids, settings, rng)
+        hot, cold = 2.0, 0.01
+        for chunk in range(chunks := max(1, math.ceil(steps / _CHUNK))):
+            if settings.stop() and best is not None:
+                return best
+            warm, cool = (hot * (cold / hot) ** ((chunk + s) / chunks) for s in (0, 1))
+            start, over, _ = gridsearch.anneal(
+                arrays, terms, start, grids, steps // chunks, warm, cool, 0.06, rng
+            )
+            if over < least - 1e-12:
+                best, least = start, over
+            if least <= 1e-9:
+                return best
+        if least > 0.05 * (attempt + 1):
+            break  # far from it: another attempt would not find one either
+    return best if best is not None else start
+
+
+def _steps(piece: _Piece, settings: Settings) -> int:
+    return int(max(_LEAST_STEPS, _STEPS_A_CELL * len(piece.graph)) * settings.effort)
+
+
 def _improve(
     piece: _Piece, start: Ints, grids: int, settings: Settings, rng: NDArray[np.uint64]
 ) -> _Found:
     """Anneal, in chunks so that a time limit or a cancellation is heard."""
     terms = _terms(piece, grids, settings)
     arrays = piece.graph.arrays()
-    steps = int(max(_LEAST_STEPS, _STEPS_A_CELL * len(piece.graph)) * settings.effort)
+    steps = _steps(piece, settings)
     chunks = max(1, math.ceil(steps / _CHUNK))
     least_change = settings.scenario == "least_change"
     hot, cold = (0.5, 0.01) if least_change else (1.0, 0.01)
