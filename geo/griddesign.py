@@ -7,8 +7,10 @@ rules are kept or the design says where and why they could not be; wishes are we
 from __future__ import annotations
 
 import math
+import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -34,7 +36,8 @@ _OVER_PRICE = 30.0
 _STEPS_A_CELL = 600
 _LEAST_STEPS = 20_000
 _CHUNK = 20_000
-_ATTEMPTS = 4
+_ATTEMPTS = 3
+_PACKING_STEPS = 300_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,35 +277,33 @@ def design(
         lock = lock | ~np.isin(now, np.asarray(selected))
     grid = np.full(count, -1, np.int32)
     made: list[tuple[int, bool, int]] = []  # community, exclusive, present grid
-    outcomes: list[CommunityDesign] = []
-    numbers = np.unique(cells.community)
-    firsts = np.searchsorted(cells.community, numbers)
-    lasts = np.searchsorted(cells.community, numbers, side="right")
-    inner = np.searchsorted(cells.community[cells.edges[:, 0]], numbers) if len(cells.edges) else []
-    del inner
-    for at, (community, first, last) in enumerate(
-        zip(numbers.tolist(), firsts.tolist(), lasts.tolist(), strict=True)
-    ):
-        if progress is not None:
-            progress("Grids", at / len(numbers))
-        outcome = _community(
-            cells,
-            community,
-            np.arange(first, last),
-            loads,
-            now,
-            lock,
-            station,
-            settings,
-            grid,
-            made,
-        )
-        outcomes.append(outcome)
+    numbers, firsts = np.unique(cells.community, return_index=True)
+    drafts = [
+        _prepare(cells, int(community), mine, loads, now, lock, station, settings.limits)
+        for community, mine in zip(numbers, np.split(np.arange(count), firsts[1:]), strict=True)
+    ]
+    tasks = [
+        (piece, (settings.seed, draft.community, number))
+        for draft in drafts
+        for number, piece in enumerate(draft.pieces)
+    ]
+    results: list[_Found] = []
+    # The compiled search lets go of the interpreter, so threads do. Each piece has its own seed.
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for found in pool.map(lambda task: _search(task[0], settings, seed=task[1]), tasks):
+            results.append(found)
+            if progress is not None:
+                progress("Grids", len(results) / len(tasks))
+    waiting = iter(results)
+    outcomes = [
+        _assemble(draft, [next(waiting) for _ in draft.pieces], loads, lock, settings, grid, made)
+        for draft in drafts
+    ]
     owner = np.array([one[0] for one in made], np.int32)
     exclusive = np.array([one[1] for one in made], np.bool_)
     kept = np.array([one[2] for one in made], np.int32)
     if given_present:
-        kept = _kept_codes(grid, now, loads[0], owner, kept, free=scenario in ("fewest", "fresh"))
+        kept = _kept_codes(grid, now, loads[0], kept, free=scenario in ("fewest", "fresh"))
         outcomes = [
             _with_moves(one, cells, grid, now, kept, loads, settings.limits) for one in outcomes
         ]
@@ -380,7 +381,20 @@ def _check(
         )
 
 
-def _community(
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    """A community taken apart: exclusive sites, empty land they cut off, pieces to design."""
+
+    community: int
+    mine: NDArray[np.int64]
+    sites: list[tuple[NDArray[np.int64], int]]
+    """Cells of each exclusive site, and the present grid most of them are in."""
+    loose: list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]
+    """Cells of a piece of empty land, its neighbours outside, and the borders with them."""
+    pieces: list[_Piece]
+
+
+def _prepare(
     cells: Cells,
     community: int,
     mine: NDArray[np.int64],
@@ -388,37 +402,30 @@ def _community(
     present: NDArray[np.int64],
     locked: NDArray[np.bool_],
     station: Floats,
-    settings: Settings,
-    grid: Ints,
-    made: list[tuple[int, bool, int]],
-) -> CommunityDesign:
-    """Design one community: writes `grid` for its cells and appends to `made`."""
-    limits = settings.limits
-    first = int(mine[0])
-    here = (cells.edges[:, 0] >= first) & (cells.edges[:, 0] <= mine[-1])
-    edges = cells.edges[here] - first
-    border, strength = cells.border_m[here], cells.strength[here]
+    limits: GridLimits,
+) -> _Draft:
+    low, high = np.searchsorted(cells.edges[:, 0], [mine[0], mine[-1] + 1])
+    edges = cells.edges[low:high] - mine[0]
+    border, strength = cells.border_m[low:high], cells.strength[low:high]
     site = cells.site[mine]
-    reasons = _oversized(mine, loads, limits)
     # Exclusive sites: the cells of one that touch are one grid.
     same_site = (site[edges[:, 0]] == site[edges[:, 1]]) & (site[edges[:, 0]] >= 0)
     open_both = (site[edges[:, 0]] < 0) & (site[edges[:, 1]] < 0)
     piece_of = components(len(mine), edges[same_site | open_both])
-    exclusive = 0
-    loose: list[NDArray[np.int64]] = []
-    pieces: list[_Piece] = []
+    draft = _Draft(community, mine, [], [], [])
     for number in range(int(piece_of.max()) + 1):
         members = np.flatnonzero(piece_of == number)
+        load = loads[0][mine[members]].sum() + loads[1][mine[members]].sum()
         if site[members[0]] >= 0:
-            grid[mine[members]] = len(made)
-            made.append((community, True, _most_common(present[mine[members]])))
-            exclusive += 1
-        elif (
-            loads[0][mine[members]].sum() + loads[1][mine[members]].sum() == 0 and (site >= 0).any()
-        ):
-            loose.append(members)
+            draft.sites.append((mine[members], _most_common(present[mine[members]])))
+        elif load == 0 and len(members) < len(mine):
+            inside = np.zeros(len(mine), np.bool_)
+            inside[members] = True
+            out = inside[edges[:, 0]] != inside[edges[:, 1]]
+            other = np.where(inside[edges[out, 0]], edges[out, 1], edges[out, 0])
+            draft.loose.append((mine[members], mine[other], border[out]))
         else:
-            pieces.append(
+            draft.pieces.append(
                 _piece(
                     cells,
                     mine,
@@ -433,41 +440,61 @@ def _community(
                     limits,
                 )
             )
-    for members in loose:
-        _join_loose(members, mine, edges, border, grid, made, community)
-    over = cost = 0.0
-    complete = True
+    return draft
+
+
+def _assemble(
+    draft: _Draft,
+    results: list[_Found],
+    loads: tuple[Floats, Floats],
+    locked: NDArray[np.bool_],
+    settings: Settings,
+    grid: Ints,
+    made: list[tuple[int, bool, int]],
+) -> CommunityDesign:
+    """Number the grids of a community: writes `grid` for its cells and appends to `made`."""
+    mine, limits = draft.mine, settings.limits
+    for members, kept in draft.sites:
+        grid[members] = len(made)
+        made.append((draft.community, True, kept))
     before = len(made)
-    bound = sum(piece.bound for piece in pieces)
-    for number, piece in enumerate(pieces):
-        found = _search(piece, settings, seed=(settings.seed, community, number))
-        over += found.over
-        cost += found.cost
-        complete &= found.complete
+    for piece, found in zip(draft.pieces, results, strict=True):
         used, label = np.unique(found.grid, return_inverse=True)
         grid[piece.cells] = len(made) + label.ravel()
         for one in used.tolist():
             kept = int(piece.labels[one]) if one < len(piece.labels) else -1
-            made.append((community, False, kept))
-    made_here = len(made) - before
+            made.append((draft.community, False, kept))
+    alone = 0
+    for members, near, border in draft.loose:
+        # Land nobody lives on that exclusive sites cut off joins the longest border.
+        usable = grid[near] >= 0
+        if usable.any():
+            grid[members] = int(np.bincount(grid[near][usable], border[usable]).argmax())
+        else:
+            grid[members] = len(made)
+            made.append((draft.community, False, -1))
+            alone += 1
+    over = sum(found.over for found in results)
+    reasons = _oversized(mine, loads, limits)
     if over > 1e-9:
         reasons.extend(_overloaded(mine, grid, loads, limits, locked))
-    joined = sum(1 for members in loose if (grid[mine[members]] >= before).any())
+    bound = sum(piece.bound for piece in draft.pieces) + alone
+    grids = len(made) - before
     return CommunityDesign(
-        community,
+        draft.community,
         len(mine),
-        made_here,
-        exclusive,
+        grids,
+        len(draft.sites),
         float(loads[0][mine].sum()),
         float(loads[1][mine].sum()),
         bound,
-        (made_here - bound) / bound if bound else 0.0,
-        len(pieces) + joined,
+        (grids - bound) / bound if bound else 0.0,
+        len(draft.pieces) + alone,
         None,
         None,
-        cost,
+        sum(found.cost for found in results),
         over <= 1e-9,
-        complete,
+        all(found.complete for found in results),
         tuple(reasons),
     )
 
@@ -538,29 +565,6 @@ def _overloaded(
                     )
                 )
     return told
-
-
-def _join_loose(
-    members: NDArray[np.int64],
-    mine: NDArray[np.int64],
-    edges: Ints,
-    border: Floats,
-    grid: Ints,
-    made: list[tuple[int, bool, int]],
-    community: int,
-) -> None:
-    """Land nobody lives on that exclusive sites cut off joins the site with the longest border."""
-    inside = np.zeros(len(mine), np.bool_)
-    inside[members] = True
-    out = inside[edges[:, 0]] != inside[edges[:, 1]]
-    other = np.where(inside[edges[out, 0]], edges[out, 1], edges[out, 0])
-    near = grid[mine[other]]
-    usable = near >= 0
-    if usable.any():
-        grid[mine[members]] = int(np.bincount(near[usable], border[out][usable]).argmax())
-    else:
-        grid[mine[members]] = len(made)
-        made.append((community, False, -1))
 
 
 def _piece(
@@ -669,12 +673,7 @@ def _search(piece: _Piece, settings: Settings, *, seed: tuple[int, int, int]) ->
         packed = _packed(piece, settings)
         if packed.over < best.over:
             best = packed
-    return replace_incomplete(best)
-
-
-def replace_incomplete(found: _Found) -> _Found:
-    """The same design, said to be unfinished."""
-    return _Found(found.grid, found.over, found.cost, complete=False)
+    return _Found(best.grid, best.over, best.cost, complete=False)
 
 
 def _fits(graph: Graph, grid: Ints, settings: Settings) -> bool:
@@ -725,12 +724,13 @@ def _packing(piece: _Piece, grids: int, settings: Settings, rng: NDArray[np.uint
     to where there is room over many borders.
     """
     terms = _terms(piece, grids, settings)
-    terms[[gridsearch.CUT, gridsearch.SHAPE, gridsearch.BARRIER, gridsearch.BIND]] *= 0.1
-    terms[[gridsearch.SPLIT, gridsearch.STATION]] *= 0.1
+    for wish in (gridsearch.CUT, gridsearch.SHAPE, gridsearch.BARRIER, gridsearch.BIND):
+        terms[wish] = 0.1
+    terms[[gridsearch.SPLIT, gridsearch.STATION, gridsearch.CHANGE, gridsearch.GRID]] = 0.0
     terms[gridsearch.BALANCE] = 100.0
     terms[gridsearch.OVER] = 100.0
     arrays = piece.graph.arrays()
-    steps = _steps(piece, settings)
+    steps = int(max(_PACKING_STEPS * settings.effort, _steps(piece, settings)))
     best, least = None, math.inf
     for attempt in range(_ATTEMPTS):
         start = _start(piece, grids, settings, rng)
@@ -746,7 +746,7 @@ def _packing(piece: _Piece, grids: int, settings: Settings, rng: NDArray[np.uint
                 best, least = start, over
             if least <= 1e-9:
                 return best
-        if least > 0.05 * (attempt + 1):
+        if least > 0.2 * (attempt + 1):
             break  # far from it: another attempt would not find one either
     return best if best is not None else start
 
@@ -880,13 +880,11 @@ def _kept_codes(
     grid: Ints,
     present: NDArray[np.int64],
     households: Floats,
-    owner: Ints,
     kept: Ints,
     *,
     free: bool,
 ) -> Ints:
     """Which present grid each grid goes on as: as many households as can be stay under their code."""
-    del owner
     if not free:
         return kept
     known = present >= 0
