@@ -322,6 +322,22 @@ def design(
     )
 
 
+def scenario_named(name: str) -> Scenario:
+    """Find a scenario by name.
+
+    Raises
+    ------
+    DesignError
+        If there is none of that name.
+    """
+    for scenario in SCENARIOS:
+        if scenario == name:
+            return scenario
+    raise DesignError(
+        f"There is no scenario {name!r}.", remedy=f"Use one of: {', '.join(SCENARIOS)}."
+    )
+
+
 def _preset(name: str) -> GridWeights:
     if name not in GRID_PRESETS:
         raise DesignError(
@@ -359,10 +375,7 @@ def _check(
             raise DesignError(
                 f"Cell {bad[0]}: {name} is {array[bad[0]]}.", remedy="Give a number of 0 or more."
             )
-    if scenario not in SCENARIOS:
-        raise DesignError(
-            f"There is no scenario {scenario!r}.", remedy=f"Use one of: {', '.join(SCENARIOS)}."
-        )
+    scenario_named(scenario)
     if scenario in ("least_change", "rebalance") and not given_present:
         raise DesignError(
             f"The scenario {scenario} starts from a present plan, and none is given.",
@@ -522,7 +535,8 @@ def _oversized(
                     float(limit),
                     f"One building alone has {value:g} {name}, the limit is {limit:g}; it has a "
                     "grid to itself. Divide it by units into micro-grids.",
-                    f"单栋楼即有 {value:g} {zh}，上限 {limit:g}；该楼独立成格，请按单元划分微网格。",
+                    f"单栋楼即有 {value:g} {zh}，上限 {limit:g}；"
+                    "该楼独立成格，请按单元划分微网格。",
                 )
             )
     return told
@@ -731,12 +745,13 @@ def _packing(piece: _Piece, grids: int, settings: Settings, rng: NDArray[np.uint
     terms[gridsearch.OVER] = 100.0
     arrays = piece.graph.arrays()
     steps = int(max(_PACKING_STEPS * settings.effort, _steps(piece, settings)))
-    best, least = None, math.inf
+    best: Ints = np.zeros(len(piece.graph), np.int32)
+    least = math.inf
     for attempt in range(_ATTEMPTS):
         start = _start(piece, grids, settings, rng)
         hot, cold = 2.0, 0.01
         for chunk in range(chunks := max(1, math.ceil(steps / _CHUNK))):
-            if settings.stop() and best is not None:
+            if settings.stop() and least < math.inf:
                 return best
             warm, cool = (hot * (cold / hot) ** ((chunk + s) / chunks) for s in (0, 1))
             start, over, _ = gridsearch.anneal(
@@ -748,7 +763,7 @@ def _packing(piece: _Piece, grids: int, settings: Settings, rng: NDArray[np.uint
                 return best
         if least > 0.2 * (attempt + 1):
             break  # far from it: another attempt would not find one either
-    return best if best is not None else start
+    return best
 
 
 def _steps(piece: _Piece, settings: Settings) -> int:
@@ -785,7 +800,7 @@ def _improve(
 
 
 def _packed(piece: _Piece, settings: Settings) -> _Found:
-    """A design that surely keeps the limits: grids grown cell by cell until the next is too much."""
+    """A design that surely keeps the limits: grids grown cell by cell while they do."""
     graph = piece.graph
     grid = np.full(len(graph), -1, np.int32)
     done = 0
@@ -884,7 +899,7 @@ def _kept_codes(
     *,
     free: bool,
 ) -> Ints:
-    """Which present grid each grid goes on as: as many households as can be stay under their code."""
+    """Which present grid each goes on as, so that most households stay under their code."""
     if not free:
         return kept
     known = present >= 0

@@ -184,7 +184,7 @@ def _grid_cost(graph, terms, label, cells, size, grid, stamp, tick):  # type: ig
 
 
 @njit(cache=True)
-def _stays_whole(graph, cells, size, grid, label, without, seen, tick, queue):  # type: ignore[no-untyped-def]
+def _stays_whole(graph, size, grid, label, without, seen, tick, queue):  # type: ignore[no-untyped-def]
     """Whether a grid is in one piece without one of its cells."""
     indptr, head = graph[4], graph[5]
     if size <= 2:
@@ -371,7 +371,9 @@ def cut_in_two(graph, terms, member, share, low, high, tries, rng):  # type: ign
 
 
 @njit(cache=True, nogil=True)
-def anneal(graph, terms, grid, grids, steps, hot, cold, recombine, rng):  # type: ignore[no-untyped-def]
+def anneal(  # type: ignore[no-untyped-def]  # noqa: C901 — one loop, compiled as a whole
+    graph, terms, grid, grids, steps, hot, cold, recombine, rng
+):
     """Improve an assignment of cells to grids; grids stay in one piece, locked cells stay.
 
     Parameters
@@ -395,7 +397,7 @@ def anneal(graph, terms, grid, grids, steps, hot, cold, recombine, rng):  # type
     tuple of ndarray, float, float
         The best assignment met, its overload and its cost; least overload first.
     """
-    households, people = graph[0], graph[1]
+    households = graph[0]
     indptr, head, present, locked = graph[4], graph[5], graph[10], graph[11]
     n = len(households)
     grid = grid.copy()
@@ -415,10 +417,10 @@ def anneal(graph, terms, grid, grids, steps, hot, cold, recombine, rng):  # type
     total, excess = cost.sum(), over.sum()
     best, best_over, best_cost = grid.copy(), excess, total
     price = terms[OVER]
-    spare = -1
+    spare = np.int64(-1)
     for g in range(grids):
         if size[g] == 0:
-            spare = g
+            spare = np.int64(g)
     for step in range(steps):
         heat = hot * (cold / hot) ** (step / steps)
         i = _below(rng, n)
@@ -442,7 +444,7 @@ def anneal(graph, terms, grid, grids, steps, hot, cold, recombine, rng):  # type
                 old[s] = grid[member[s]]
             walk, up, up_key = _tree(graph, member, m, local, rng)
             h, p = _below_edges(graph, member, walk, up)
-            chosen, score = -1, np.inf
+            chosen, score = np.int64(-1), np.inf
             for t in range(1, len(walk)):
                 c = walk[t]
                 bad = _over(h[c], p[c], terms) + _over(h[0] - h[c], p[0] - p[c], terms)
@@ -483,15 +485,15 @@ def anneal(graph, terms, grid, grids, steps, hot, cold, recombine, rng):  # type
                 far_is_a = True
             size[a] = size[b] = 0
             for s in range(m):
-                g = a if far[s] == far_is_a else b
-                grid[member[s]] = g
-                _put(cells, size, place, member[s], g)
+                to = a if far[s] == far_is_a else b
+                grid[member[s]] = to
+                _put(cells, size, place, member[s], to)
         else:
             if locked[i]:
                 continue
-            if not _stays_whole(graph, cells[a], size[a], grid, a, i, seen, tick, queue):
+            if not _stays_whole(graph, size[a], grid, a, i, seen, tick, queue):
                 continue
-            back = -1
+            back = np.int64(-1)
             _take(cells, size, place, i, a)
             grid[i] = b
             _put(cells, size, place, i, b)
@@ -507,9 +509,7 @@ def anneal(graph, terms, grid, grids, steps, hot, cold, recombine, rng):  # type
                         if grid[head[e]] == a:
                             touches = True
                             break
-                    if touches and _stays_whole(
-                        graph, cells[b], size[b], grid, b, c, seen, tick, queue
-                    ):
+                    if touches and _stays_whole(graph, size[b], grid, b, c, seen, tick, queue):
                         back = c
                         break
                 if back >= 0:
@@ -526,10 +526,10 @@ def anneal(graph, terms, grid, grids, steps, hot, cold, recombine, rng):  # type
             if size[a] == 0:
                 spare = a
             elif b == spare:
-                spare = -1
+                spare = np.int64(-1)
                 for g in range(grids):
                     if size[g] == 0:
-                        spare = g
+                        spare = np.int64(g)
             if excess < best_over - 1e-9 or (
                 excess < best_over + 1e-9 and total < best_cost - 1e-9
             ):
