@@ -32,7 +32,8 @@ Progress = Callable[[str, float], None]
 Scenario = Literal["fewest", "fresh", "least_change", "rebalance"]
 
 SCENARIOS: tuple[Scenario, ...] = ("fewest", "fresh", "least_change", "rebalance")
-_OVER_PRICE = 30.0
+_OVER_PRICE = 300.0
+_CHANGE_FIRST = 100.0
 _STEPS_A_CELL = 600
 _LEAST_STEPS = 20_000
 _CHUNK = 20_000
@@ -491,6 +492,8 @@ def _assemble(
     reasons = _oversized(mine, loads, limits)
     if over > 1e-9:
         reasons.extend(_overloaded(mine, grid, loads, limits, locked))
+    strayed = _strayed(grid, made, draft, locked)
+    reasons.extend(strayed)
     bound = sum(piece.bound for piece in draft.pieces) + alone
     grids = len(made) - before
     return CommunityDesign(
@@ -506,10 +509,38 @@ def _assemble(
         None,
         None,
         sum(found.cost for found in results),
-        over <= 1e-9,
+        over <= 1e-9 and not strayed,
         all(found.complete for found in results),
         tuple(reasons),
     )
+
+
+def _strayed(
+    grid: Ints,
+    made: list[tuple[int, bool, int]],
+    draft: _Draft,
+    locked: NDArray[np.bool_],
+) -> list[Reason]:
+    """Locked cells that could not stay: their grid would be in several pieces."""
+    told = []
+    kept = np.array([one[2] for one in made])
+    for piece in draft.pieces:
+        here = piece.cells[locked[piece.cells]]
+        label = piece.graph.present[locked[piece.cells]]
+        lost = here[kept[grid[here]] != piece.labels[label]]
+        told += [
+            Reason(
+                "pieces",
+                int(cell),
+                1.0,
+                1.0,
+                "A locked cell lies apart from the rest of its grid, and a grid is one piece; it "
+                "was given to a neighbour. Unlock it or move it first.",
+                "锁定单元与其所属网格不相连，网格必须连成一片；已并入相邻网格。请先解锁或调整。",
+            )
+            for cell in lost.tolist()
+        ]
+    return told
 
 
 def _most_common(labels: NDArray[np.int64]) -> int:
@@ -652,7 +683,9 @@ def _terms(piece: _Piece, grids: int, settings: Settings) -> Floats:
     terms[gridsearch.CHANGE] = w.change
     terms[gridsearch.GRID] = w.grids
     if settings.scenario == "least_change":
-        terms[gridsearch.CHANGE] = max(w.change, 40.0)
+        # Moves decide; everything else only between designs that move the same.
+        terms[gridsearch.CHANGE] = max(w.change, _CHANGE_FIRST)
+        terms[gridsearch.BALANCE] = min(w.balance, 1.0)
     return terms
 
 
@@ -834,14 +867,18 @@ def _from_present(piece: _Piece, settings: Settings, rng: NDArray[np.uint64]) ->
     terms = _terms(piece, max(1, used), settings)
     arrays = graph.arrays()
     room = settings.limits.households
-    for _ in range(len(graph)):
+    stuck: set[int] = set()
+    for _ in range(2 * len(graph)):
         h = np.bincount(grid, graph.households, used)
         p = np.bincount(grid, graph.people, used)
         load = np.maximum(h / room, p / settings.limits.people)
         load[h + p == 0] = 0
         can = np.array(
             [
-                load[g] > 1 + 1e-9 and (~graph.locked[grid == g]).any() and (grid == g).sum() > 1
+                g not in stuck
+                and load[g] > 1 + 1e-9
+                and (~graph.locked[grid == g]).any()
+                and (grid == g).sum() > 1
                 for g in range(used)
             ]
         )
@@ -854,10 +891,9 @@ def _from_present(piece: _Piece, settings: Settings, rng: NDArray[np.uint64]) ->
         far = gridsearch.cut_in_two(
             arrays, terms, members, 1 - min(1.0, 1 / load[worst]), 0.0, total, 60, rng
         )
-        if graph.locked[members[far]].any():
-            far = ~far
-        if graph.locked[members[far]].any() or not far.any() or far.all():
-            break
+        if not far.any() or far.all():
+            stuck.add(worst)
+            continue
         grid = grid.copy()
         grid[members[far]] = used
         used += 1

@@ -246,7 +246,7 @@ def _tree(graph, member, m, local, rng):  # type: ignore[no-untyped-def]
     ``local`` numbers the members; other cells hold -1. Returns the order from the root, parents
     and the key of the edge to the parent, all by local number.
     """
-    indptr, head, strength, compound = graph[4], graph[5], graph[7], graph[8]
+    indptr, head, strength, compound, locked = graph[4], graph[5], graph[7], graph[8], graph[11]
     count = 0
     for s in range(m):
         i = member[s]
@@ -263,6 +263,8 @@ def _tree(graph, member, m, local, rng):  # type: ignore[no-untyped-def]
             if j > i and local[j] >= 0:
                 apart = 0.0 if compound[i] == compound[j] else 0.6
                 key[k] = _unit(rng) + 1.2 * strength[e] + apart
+                if locked[i] and locked[j]:
+                    key[k] -= 4.0  # what is locked hangs together, so that a cut spares it
                 ends[k, 0], ends[k, 1] = s, local[j]
                 k += 1
     order = np.argsort(key)
@@ -341,9 +343,14 @@ def cut_in_two(graph, terms, member, share, low, high, tries, rng):  # type: ign
     """Cut a connected set of cells in two connected sets.
 
     ``share`` of the households is wanted on the far side, between ``low`` and ``high`` of them if
-    it can be. Returns which members are on the far side; none where there is no cut.
+    it can be; no locked cell may be there. Returns which members are on the far side; none where
+    there is no cut.
     """
     m = len(member)
+    fixed = 0
+    for s in range(m):
+        if graph[11][member[s]]:
+            fixed += 1
     local = np.full(len(graph[0]), -1, np.int64)
     total = 0.0
     for s in range(m):
@@ -354,8 +361,17 @@ def cut_in_two(graph, terms, member, share, low, high, tries, rng):  # type: ign
     for _ in range(tries):
         walk, up, up_key = _tree(graph, member, m, local, rng)
         h, _ = _below_edges(graph, member, walk, up)
+        held = np.zeros(m, np.int64)
+        for t in range(len(walk) - 1, -1, -1):
+            a = walk[t]
+            if graph[11][member[a]]:
+                held[a] += 1
+            if up[a] >= 0:
+                held[up[a]] += held[a]
         for a in walk[1:]:
             for turned in range(2):
+                if (fixed - held[a] if turned else held[a]) > 0:
+                    continue
                 mine = total - h[a] if turned else h[a]
                 out = max(0.0, low - mine) + max(0.0, mine - high)
                 score = (

@@ -220,7 +220,7 @@ class GridWeights:
         Each grid.
     """
 
-    balance: float = 1.0
+    balance: float = 20.0
     cut: float = 1.0
     shape: float = 1.0
     barriers: float = 1.0
@@ -246,21 +246,21 @@ GRID_PRESETS: MappingProxyType[str, GridPreset] = MappingProxyType(
         preset.name: preset
         for preset in (
             GridPreset("standard", GridWeights(), "均衡兼顾", "a bit of everything"),
-            GridPreset("equal", GridWeights(balance=8.0), "负荷均等", "equal load"),
+            GridPreset("equal", GridWeights(balance=200.0), "负荷均等", "equal load"),
             GridPreset(
                 "compounds",
-                GridWeights(compounds=2.0, courtyard=3.0, balance=0.3),
+                GridWeights(compounds=2.0, courtyard=3.0, balance=5.0),
                 "小区完整",
                 "compounds whole",
             ),
             GridPreset(
                 "barriers",
-                GridWeights(barriers=5.0, balance=0.3),
+                GridWeights(barriers=5.0, balance=5.0),
                 "不跨道路河流铁路",
                 "barriers not crossed",
             ),
             GridPreset(
-                "compact", GridWeights(cut=3.0, shape=4.0, balance=0.3), "形状紧凑", "compact"
+                "compact", GridWeights(cut=3.0, shape=4.0, balance=5.0), "形状紧凑", "compact"
             ),
             GridPreset("stations", GridWeights(station=3.0), "驿站就近", "a red station near"),
             GridPreset("steady", GridWeights(change=4.0), "少变动", "close to the present plan"),
