@@ -29,6 +29,8 @@ from geo.crs import projected_crs, unproject
 from geo.dasymetric import estimate_households, estimate_people
 from geo.griddesign import Design, Scenario, design
 from geo.gridfigures import Figures, figures
+from geo.microgrids import KINDS, Buildings, MicroGrids, microgrids
+from geo.staffing import staffing
 from geo.standards import GridLimits
 
 Progress = Callable[[str, float], None]
@@ -124,7 +126,8 @@ class DesignFileResult:
             f"  {t['households']:,.0f} households, {t['people']:,.0f} people; "
             f"{t['within_limits']:.1%} of grids within {self.settings['max_households']} "
             f"households and {self.settings['max_people']} people",
-            f"  load spread {t['load_spread']:.1%}, compounds split {t['compounds_split']}, "
+            f"  {t.get('microgrids', 0):,} micro-grids; "
+            f"load spread {t['load_spread']:.1%}, compounds split {t['compounds_split']}, "
             f"grids across a barrier {t['barrier_crossings']}, compactness {t['compactness']:.2f}",
         ]
         if self.present is not None:
@@ -174,7 +177,7 @@ def design_to_file(
     ----------
     inputs : DesignInputs
     out : Path
-        A GeoPackage holds grids, cells and communities; any other kind holds grids only.
+        A GeoPackage holds grids, cells, microgrids and communities; other kinds hold grids only.
     choices : DesignChoices
     progress : callable
     cancelled : callable, optional
@@ -185,7 +188,7 @@ def design_to_file(
         If a file cannot be read or lacks what is needed; nothing is written.
     """
     layered = out.suffix.lower() in LAYERED_ENDINGS
-    check_ending(out, layers=3 if layered else 1)
+    check_ending(out, layers=4 if layered else 1)
     warnings: list[str] = []
     progress("Reading", 0.0)
     communities = _communities(inputs.areas, warnings)
@@ -194,6 +197,7 @@ def design_to_file(
     if inputs.network is not None:
         city = read_osm(inputs.network, parts=("buildings", "compounds", "base"))
     homes = _homes(inputs, city, crs, warnings)
+    homes.households, homes.people = np.rint(homes.households), np.rint(homes.people)
     compounds = city.compounds if city is not None else _NO_COMPOUNDS
     if inputs.compounds is not None:
         compounds, report = read_layer(inputs.compounds, "compounds")
@@ -257,7 +261,6 @@ def design_to_file(
     )
     if now is None and choices.locked:
         _rows_of(choices.locked, codes, "--lock")
-    progress("Writing", 0.0)
     grid_codes = _codes(made, cells, communities, codes)
     settings: dict[str, object] = {
         "scenario": made.scenario,
@@ -286,13 +289,37 @@ def design_to_file(
         settings,
         warnings,
     )
+    progress("Micro-grids", 0.0)
+    micro = microgrids(
+        cells,
+        made.grid,
+        Buildings(
+            homes.shapes,
+            homes.households.astype(np.int64),
+            homes.people.astype(np.int64),
+            homes.floors,
+            homes.units,
+            homes.kind,
+        ),
+        seed=choices.seed,
+    )
+    heads = {
+        "building_heads": np.bincount(micro.grid, micro.buildings, len(grid_codes)).astype(int),
+        "unit_heads": np.bincount(micro.grid, micro.units, len(grid_codes)).astype(int),
+    }
+    _add_staffing(result, made, heads)
+    result.totals["microgrids"] = len(micro.grid)
+    progress("Writing", 0.0)
     layers: dict[str, gpd.GeoDataFrame | pd.DataFrame] = {
-        "grids": _grid_layer(made, cells, homes, communities, grid_codes, codes, crs)
+        "grids": _grid_layer(made, cells, homes, communities, grid_codes, codes, crs).merge(
+            pd.DataFrame({"code": grid_codes, **heads}), on="code", validate="1:1"
+        )
     }
     if layered:
         layers["cells"] = _cell_layer(
             made, cells, homes, communities, grid_codes, households, people, crs
         )
+        layers["microgrids"] = _micro_layer(micro, grid_codes, crs)
         layers["communities"] = _community_layer(result, communities)
     write_layers(out, layers, notes={key: str(value) for key, value in settings.items()})
     return result
@@ -608,6 +635,44 @@ def _cell_layer(
         geometry=_degrees(cells.geometry, crs),
         crs="EPSG:4326",
     )
+
+
+def _micro_layer(micro: MicroGrids, codes: NDArray[np.object_], crs: str) -> gpd.GeoDataFrame:
+    owner = codes[micro.grid]
+    return gpd.GeoDataFrame(
+        {
+            "code": [
+                f"{code}-{serial:03d}" for code, serial in zip(owner, micro.serial, strict=True)
+            ],
+            "kind": np.array(KINDS, object)[micro.kind],
+            "grid_code": owner,
+            "households": micro.households,
+            "people": micro.people,
+            "building_heads": micro.buildings,
+            "unit_heads": micro.units,
+        },
+        geometry=_degrees(micro.geometry, crs),
+        crs="EPSG:4326",
+    )
+
+
+def _add_staffing(
+    result: DesignFileResult, made: Design, heads: dict[str, NDArray[np.int64]]
+) -> None:
+    """Tell of each community how many workers and heads its grids need."""
+    base = ~made.exclusive
+    need = staffing(
+        made.community[base],
+        made.households[base],
+        heads["building_heads"][base],
+        heads["unit_heads"][base],
+        int(made.community.max()) + 1,
+    )
+    for one in result.communities:
+        at = cast("int", one["community"])
+        one["workers"] = int(need.workers[at])
+        one["building_heads"] = int(need.building_heads[at])
+        one["unit_heads"] = int(need.unit_heads[at])
 
 
 def _community_layer(result: DesignFileResult, communities: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

@@ -686,6 +686,7 @@ def _terms(piece: _Piece, grids: int, settings: Settings) -> Floats:
         # Moves decide; everything else only between designs that move the same.
         terms[gridsearch.CHANGE] = max(w.change, _CHANGE_FIRST)
         terms[gridsearch.BALANCE] = min(w.balance, 1.0)
+        terms[gridsearch.GRID] = max(w.grids, 3.0)
     return terms
 
 

@@ -268,3 +268,61 @@ GRID_PRESETS: MappingProxyType[str, GridPreset] = MappingProxyType(
     }
 )
 """Presets of grid design by name; ``standard`` is the default. The weights are our reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicroGridRule:
+    """How buildings become micro-grids 微网格.
+
+    Attributes
+    ----------
+    high_rise_floors : int
+        From so many floors on, each unit 单元 of a building is a micro-grid; below, the building.
+    bungalow_floors : int
+        Up to so many floors a building counts as a bungalow 平房.
+    bungalow_households : int
+        Most households of a micro-grid of bungalows.
+    unit_m : float
+        Length of a unit along the long side where their number is not known.
+    source : str
+    """
+
+    high_rise_floors: int = 10
+    bungalow_floors: int = 1
+    bungalow_households: int = 50
+    unit_m: float = 22.0
+    source: str = (
+        "Jincheng Chengqu: one unit of a high-rise, one multi-storey building or 50 bungalow "
+        "households. High-rise from 10 floors as in GB 50096 before 2019 (over 27 m); the length "
+        "of a unit is our reading."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that divides nothing."""
+        if (
+            self.high_rise_floors <= self.bungalow_floors
+            or self.bungalow_households < 1
+            or not self.unit_m > 0
+        ):
+            raise ProfileError(
+                "This rule leaves no multi-storey buildings or no households in a micro-grid.",
+                remedy="High-rises need more floors than bungalows; counts are 1 or more.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StaffingRule:
+    """How many people a plan needs.
+
+    Attributes
+    ----------
+    households_a_worker : int
+        One full-time worker for so many households, at least one a base grid.
+    source : str
+    """
+
+    households_a_worker: int = 300
+    source: str = (
+        "One county report: 1 full-time worker per 300 households; one head a building, one a "
+        "unit (Huantai: 1,967 and 3,925). At least one worker a grid (Zibo)."
+    )
