@@ -273,14 +273,14 @@ def design(
         time.monotonic() + time_limit_s,
         cancelled or (lambda: False),
     )
+    frozen = np.zeros(count, np.bool_)
     if scenario == "rebalance":
-        # What is not selected stays as it is: locked whole.
-        lock = lock | ~np.isin(now, np.asarray(selected))
+        frozen = (now >= 0) & ~np.isin(now, np.asarray(selected))
     grid = np.full(count, -1, np.int32)
     made: list[tuple[int, bool, int]] = []  # community, exclusive, present grid
     numbers, firsts = np.unique(cells.community, return_index=True)
     drafts = [
-        _prepare(cells, int(community), mine, loads, now, lock, station, settings.limits)
+        _prepare(cells, int(community), mine, loads, now, lock, frozen, station, settings.limits)
         for community, mine in zip(numbers, np.split(np.arange(count), firsts[1:]), strict=True)
     ]
     tasks = [
@@ -403,6 +403,8 @@ class _Draft:
     mine: NDArray[np.int64]
     sites: list[tuple[NDArray[np.int64], int]]
     """Cells of each exclusive site, and the present grid most of them are in."""
+    frozen: list[tuple[NDArray[np.int64], int]]
+    """Cells of each present grid that is not to be changed, and its number."""
     loose: list[tuple[NDArray[np.int64], NDArray[np.int64], Floats]]
     """Cells of a piece of empty land, its neighbours outside, and the borders with them."""
     pieces: list[_Piece]
@@ -415,6 +417,7 @@ def _prepare(
     loads: tuple[Floats, Floats],
     present: NDArray[np.int64],
     locked: NDArray[np.bool_],
+    frozen: NDArray[np.bool_],
     station: Floats,
     limits: GridLimits,
 ) -> _Draft:
@@ -424,11 +427,22 @@ def _prepare(
     site = cells.site[mine]
     # Exclusive sites: the cells of one that touch are one grid.
     same_site = (site[edges[:, 0]] == site[edges[:, 1]]) & (site[edges[:, 0]] >= 0)
-    open_both = (site[edges[:, 0]] < 0) & (site[edges[:, 1]] < 0)
+    free = (site < 0) & ~frozen[mine]
+    open_both = free[edges[:, 0]] & free[edges[:, 1]]
     piece_of = components(len(mine), edges[same_site | open_both])
-    draft = _Draft(community, mine, [], [], [])
+    still = mine[~free & (site < 0)]
+    draft = _Draft(
+        community,
+        mine,
+        [],
+        [(still[present[still] == one], int(one)) for one in np.unique(present[still])],
+        [],
+        [],
+    )
     for number in range(int(piece_of.max()) + 1):
         members = np.flatnonzero(piece_of == number)
+        if frozen[mine[members[0]]] and site[members[0]] < 0:
+            continue
         load = loads[0][mine[members]].sum() + loads[1][mine[members]].sum()
         if site[members[0]] >= 0:
             draft.sites.append((mine[members], _most_common(present[mine[members]])))
@@ -472,6 +486,9 @@ def _assemble(
         grid[members] = len(made)
         made.append((draft.community, True, kept))
     before = len(made)
+    for members, kept in draft.frozen:
+        grid[members] = len(made)
+        made.append((draft.community, False, kept))
     for piece, found in zip(draft.pieces, results, strict=True):
         used, label = np.unique(found.grid, return_inverse=True)
         grid[piece.cells] = len(made) + label.ravel()
@@ -491,10 +508,11 @@ def _assemble(
     over = sum(found.over for found in results)
     reasons = _oversized(mine, loads, limits)
     if over > 1e-9:
-        reasons.extend(_overloaded(mine, grid, loads, limits, locked))
+        ours = np.concatenate([piece.cells for piece in draft.pieces])
+        reasons.extend(_overloaded(ours, grid, loads, limits, locked))
     strayed = _strayed(grid, made, draft, locked)
     reasons.extend(strayed)
-    bound = sum(piece.bound for piece in draft.pieces) + alone
+    bound = sum(piece.bound for piece in draft.pieces) + alone + len(draft.frozen)
     grids = len(made) - before
     return CommunityDesign(
         draft.community,

@@ -165,7 +165,7 @@ def test_least_change_moves_little_and_never_less_than_the_bound():
 
 
 def test_rebalancing_leaves_the_other_grids_alone():
-    cells, households = town(np.full(64, 12))
+    cells, households = town(np.full(64, 9))
     x = shapely.get_x(shapely.centroid(cells.geometry))
     present = np.select([x < 45, x < 165], [0, 1], 2)
     made = design(
