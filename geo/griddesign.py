@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_matrix
 
-from geo import gridsearch
+from geo import gridexact, gridsearch
 from geo.cells import Cells, components
 from geo.errors import DesignError
 from geo.gridbounds import fewest_grids, fewest_moved
@@ -86,6 +86,9 @@ class CommunityDesign:
         Of the preset's wishes, lower is better.
     kept : bool
         Whether every hard rule is kept (a single building above a limit is told of, not counted).
+    cost_bound : float or None
+        No design with as many grids costs less, proven by `geo.gridexact`; None where the
+        community was too large to list every possible grid, or no proof was asked for.
     complete : bool
         False where the search was stopped before it had spent its steps.
     reasons : tuple of Reason
@@ -103,6 +106,7 @@ class CommunityDesign:
     moved: float | None
     moved_bound: float | None
     cost: float
+    cost_bound: float | None
     kept: bool
     complete: bool
     reasons: tuple[Reason, ...]
@@ -158,6 +162,8 @@ class Settings:
     seed : int
     effort : float
         Multiplies the steps of the search; 1 is about a second for 400 cells.
+    exact_s : float
+        Seconds for each exact model of a small piece; 0 asks for none.
     deadline : float
         `time.monotonic` after which the best so far is taken.
     cancelled : callable
@@ -168,6 +174,7 @@ class Settings:
     scenario: Scenario
     seed: int
     effort: float
+    exact_s: float
     deadline: float
     cancelled: Callable[[], bool]
 
@@ -193,6 +200,8 @@ class _Found:
     over: float
     cost: float
     complete: bool
+    grids_proven: int | None = None
+    cost_bound: float | None = None
 
 
 def design(
@@ -210,6 +219,7 @@ def design(
     station_m: Floats | None = None,
     seed: int = 1,
     effort: float = 1.0,
+    exact_s: float = 0.0,
     time_limit_s: float = math.inf,
     progress: Progress | None = None,
     cancelled: Callable[[], bool] | None = None,
@@ -246,6 +256,9 @@ def design(
     seed : int
     effort : float
         Multiplies the steps of the search.
+    exact_s : float
+        Seconds for each of two exact models of a piece small enough (`geo.gridexact`): the design
+        is then the proven best, or its gap is known. Only where no plan is to be kept.
     time_limit_s : float
         Seconds for the whole design.
     progress, cancelled : callable, optional
@@ -270,6 +283,7 @@ def design(
         scenario,
         int(seed),
         effort,
+        exact_s,
         time.monotonic() + time_limit_s,
         cancelled or (lambda: False),
     )
@@ -512,7 +526,10 @@ def _assemble(
         reasons.extend(_overloaded(ours, grid, loads, limits, locked))
     strayed = _strayed(grid, made, draft, locked)
     reasons.extend(strayed)
-    bound = sum(piece.bound for piece in draft.pieces) + alone + len(draft.frozen)
+    bound = alone + len(draft.frozen)
+    for piece, found in zip(draft.pieces, results, strict=True):
+        bound += max(piece.bound, found.grids_proven or 0)
+    floors = [found.cost_bound for found in results]
     grids = len(made) - before
     return CommunityDesign(
         draft.community,
@@ -527,6 +544,7 @@ def _assemble(
         None,
         None,
         sum(found.cost for found in results),
+        None if None in floors else float(sum(floor or 0.0 for floor in floors)),
         over <= 1e-9 and not strayed,
         all(found.complete for found in results),
         tuple(reasons),
@@ -710,13 +728,45 @@ def _terms(piece: _Piece, grids: int, settings: Settings) -> Floats:
 
 def _search(piece: _Piece, settings: Settings, *, seed: tuple[int, int, int]) -> _Found:
     """Design one connected piece."""
-    n = len(piece.graph)
     rng = np.array(
         [np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] | np.uint64(1)], np.uint64
     )
     kept = settings.scenario in ("least_change", "rebalance") or bool(piece.graph.locked.any())
     if kept and len(piece.labels):
         return _from_present(piece, settings, rng)
+    found = _searched(piece, settings, rng)
+    if settings.exact_s > 0 and found.over <= 1e-9 and settings.scenario == "fewest":
+        found = _proven(piece, found, settings)
+    return found
+
+
+def _proven(piece: _Piece, found: _Found, settings: Settings) -> _Found:
+    """Compare with the exact model; take its design where it is better."""
+    used = len(np.unique(found.grid))
+    wishes = replace(settings, weights=replace(settings.weights, change=0.0))
+    exact = gridexact.solve(
+        piece.graph,
+        {k: _terms(piece, k, wishes) for k in range(piece.bound, used + 1)},
+        time_limit_s=settings.exact_s,
+    )
+    if exact is None:
+        return found
+    _, grid = np.unique(found.grid, return_inverse=True)
+    cost, _ = gridsearch.costs(
+        piece.graph.arrays(), _terms(piece, used, wishes), grid.ravel().astype(np.int32), used
+    )
+    found.cost = float(cost.sum())
+    found.grids_proven = exact.grids
+    if exact.grids_proven and exact.grids == used:
+        found.cost_bound = exact.cost_bound
+    if exact.grid is not None and (exact.grids, exact.cost) < (used, found.cost - 1e-9):
+        return _Found(exact.grid, 0.0, exact.cost, found.complete, exact.grids, exact.cost_bound)
+    return found
+
+
+def _searched(piece: _Piece, settings: Settings, rng: NDArray[np.uint64]) -> _Found:
+    """Search for a design from nothing: pack, then improve."""
+    n = len(piece.graph)
     if n == 1 or (piece.bound == 1 and _fits(piece.graph, np.zeros(n, np.int32), settings)):
         whole = np.zeros(n, np.int32)
         terms = _terms(piece, 1, settings)
