@@ -52,7 +52,7 @@ def branches(
         Metres.
     least, most : int
         Range of members. A branch needs three full members (党章, article 30); larger ones are
-        divided by custom at about fifty.
+        usually have no more than fifty (中国共产党支部工作条例（试行）, article 5).
 
     Raises
     ------

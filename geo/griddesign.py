@@ -34,9 +34,9 @@ Scenario = Literal["fewest", "fresh", "least_change", "rebalance"]
 SCENARIOS: tuple[Scenario, ...] = ("fewest", "fresh", "least_change", "rebalance")
 _OVER_PRICE = 300.0
 _CHANGE_FIRST = 100.0
-_STEPS_A_CELL = 600
-_LEAST_STEPS = 20_000
-_CHUNK = 20_000
+_STEPS_A_CELL = 800
+_LEAST_STEPS = 200_000
+_CHUNK = 25_000
 _ATTEMPTS = 3
 _PACKING_STEPS = 300_000
 
