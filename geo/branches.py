@@ -51,8 +51,8 @@ def branches(
     middle : ndarray, shape (g, 2)
         Metres.
     least, most : int
-        Range of members. A branch needs three full members (党章, article 30); larger ones are
-        usually have no more than fifty (中国共产党支部工作条例（试行）, article 5).
+        Range of members. A branch needs three full members (党章, article 30) and usually has
+        no more than fifty (中国共产党支部工作条例（试行）, article 5).
 
     Raises
     ------

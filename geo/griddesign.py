@@ -722,7 +722,6 @@ def _terms(piece: _Piece, grids: int, settings: Settings) -> Floats:
         # Moves decide; everything else only between designs that move the same.
         terms[gridsearch.CHANGE] = max(w.change, _CHANGE_FIRST)
         terms[gridsearch.BALANCE] = min(w.balance, 1.0)
-        terms[gridsearch.GRID] = max(w.grids, 3.0)
     return terms
 
 
@@ -777,7 +776,8 @@ def _searched(piece: _Piece, settings: Settings, rng: NDArray[np.uint64]) -> _Fo
     grids = piece.bound
     while True:
         start = _packing(piece, grids, settings, rng)
-        found = _improve(piece, start, grids, settings, rng)
+        likened = _likened(piece, start, grids) if settings.weights.change > 0 else piece
+        found = _improve(likened, start, grids, settings, rng)
         if best is None or (found.over, found.cost) < (best.over, best.cost):
             best = found
         if grids >= most and best.over <= 1e-9:
@@ -790,6 +790,22 @@ def _searched(piece: _Piece, settings: Settings, rng: NDArray[np.uint64]) -> _Fo
         if packed.over < best.over:
             best = packed
     return _Found(best.grid, best.over, best.cost, complete=False)
+
+
+def _likened(piece: _Piece, grid: Ints, grids: int) -> _Piece:
+    """The piece with present grids numbered as the new grids that share most households."""
+    graph, count = piece.graph, len(piece.labels)
+    if not count:
+        return piece
+    known = graph.present >= 0
+    shared = np.zeros((grids, count))
+    np.add.at(shared, (grid[known], graph.present[known]), graph.households[known])
+    number = np.arange(grids, grids + count, dtype=np.int32)  # of those that none goes on as
+    for new, old in zip(*linear_sum_assignment(shared, maximize=True), strict=True):
+        number[old] = new
+    present = graph.present.copy()
+    present[known] = number[graph.present[known]]
+    return _Piece(piece.cells, replace(graph, present=present), piece.labels, piece.bound)
 
 
 def _fits(graph: Graph, grid: Ints, settings: Settings) -> bool:
@@ -935,6 +951,10 @@ def _from_present(piece: _Piece, settings: Settings, rng: NDArray[np.uint64]) ->
     used = max(int(grid.max()) + 1, len(piece.labels))
     terms = _terms(piece, max(1, used), settings)
     arrays = graph.arrays()
+    # A small new grid goes to a neighbour that has room.
+    settings = replace(
+        settings, weights=replace(settings.weights, grids=max(settings.weights.grids, 3.0))
+    )
     room = settings.limits.households
     stuck: set[int] = set()
     for _ in range(2 * len(graph)):

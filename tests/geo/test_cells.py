@@ -277,3 +277,34 @@ def test_a_real_country_is_covered_community_by_community():
     inside = cells.cell_of_building >= 0
     assert inside.mean() > 0.99
     assert len(np.unique(cells.cell_of_building[inside])) > 0.99 * inside.sum()
+
+
+@pytest.mark.skipif(not (SHARED / "porto").exists(), reason="the Porto extract is not here")
+def test_cells_between_real_streets_cover_their_area():
+    from data.importers.osm import read_osm
+    from geo.network import build_network
+
+    net = build_network(
+        read_osm(SHARED / "porto" / "porto.osm.pbf", parts=("network",)).ways, source="porto"
+    )
+    middle = np.median(net.edge_xy, axis=0)
+    box = shapely.box(*(middle - 600), *(middle + 600))
+    area = box.intersection(shapely.affinity.rotate(box, 40))
+    streets = np.array(
+        [
+            shapely.LineString(net.edge_xy[a:b])
+            for a, b in zip(net.edge_offsets[:-1], net.edge_offsets[1:], strict=True)
+            if np.abs(net.edge_xy[a:b] - middle).max() < 900
+        ]
+    )
+    near = net.edge_xy[np.abs(net.edge_xy - middle).max(axis=1) < 700]
+    rng = np.random.default_rng(4)
+    places = near[rng.integers(0, len(near), 900)] + rng.normal(0, 15, (900, 2))
+    homes = shapely.buffer(shapely.points(places), 5, cap_style="square")
+    cells = build_cells(
+        [area], homes, Surroundings(streets, np.full(len(streets), "street", object))
+    )
+    assert coverage_faults(cells, 0, area) == []
+    inside = shapely.intersects(area, shapely.point_on_surface(homes))
+    assert ((cells.cell_of_building >= 0) == inside).all()
+    assert len(np.unique(components(len(cells), cells.edges))) == 1

@@ -197,6 +197,20 @@ def test_kept_codes_go_to_the_grids_that_share_most_households():
     assert households[~stayed].sum() == made.communities[0].moved
 
 
+def test_the_steady_preset_moves_less_than_the_standard_one():
+    cells, households = town(np.random.default_rng(3).integers(10, 30, 64))
+    x = shapely.get_x(shapely.centroid(cells.geometry))
+    present = np.digitize(x, [85, 165, 245])
+    moved = {
+        preset: design(
+            cells, households, households * 2, present=present, preset=preset, effort=0.3
+        ).communities[0]
+        for preset in ("standard", "steady")
+    }
+    assert moved["steady"].grids == moved["standard"].grids
+    assert moved["steady"].moved < moved["standard"].moved
+
+
 def test_a_cancelled_design_is_whole_but_said_to_be_unfinished():
     cells, households = town(np.random.default_rng(2).integers(5, 60, 64))
     made = design(cells, households, households * 2, cancelled=lambda: True)
