@@ -37,8 +37,14 @@ _CHANGE_FIRST = 100.0
 _STEPS_A_CELL = 800
 _LEAST_STEPS = 200_000
 _CHUNK = 25_000
-_ATTEMPTS = 3
 _PACKING_STEPS = 300_000
+_ATTEMPTS = (
+    (0.03, 100.0, 2.0, 0.01, 0.06),
+    (0.01, 300.0, 2.0, 0.05, 0.15),
+    (0.03, 100.0, 0.5, 0.05, 0.02),
+)
+"""Weight of other wishes, of equal loads and of too great ones, temperatures at both ends, share of
+joined moves: one attempt each, because no one of them packs every community."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -856,27 +862,25 @@ def _packing(piece: _Piece, grids: int, settings: Settings, rng: NDArray[np.uint
     to where there is room over many borders.
     """
     terms = _terms(piece, grids, settings)
-    for wish in (gridsearch.CUT, gridsearch.SHAPE, gridsearch.BARRIER, gridsearch.BIND):
-        terms[wish] = 0.1
     terms[[gridsearch.SPLIT, gridsearch.STATION, gridsearch.CHANGE, gridsearch.GRID]] = 0.0
-    terms[gridsearch.BALANCE] = 100.0
-    terms[gridsearch.OVER] = 100.0
     arrays = piece.graph.arrays()
     steps = int(max(_PACKING_STEPS * settings.effort, _steps(piece, settings)))
     best: Ints = np.zeros(len(piece.graph), np.int32)
     least = math.inf
-    for attempt in range(_ATTEMPTS):
+    for attempt, (soft, load, hot, cold, recombine) in enumerate(_ATTEMPTS):
+        for wish in (gridsearch.CUT, gridsearch.SHAPE, gridsearch.BARRIER, gridsearch.BIND):
+            terms[wish] = soft
+        terms[[gridsearch.BALANCE, gridsearch.OVER]] = load
         start = _start(piece, grids, settings, rng)
-        hot, cold = 2.0, 0.01
         for chunk in range(chunks := max(1, math.ceil(steps / _CHUNK))):
             if settings.stop() and least < math.inf:
                 return best
             warm, cool = (hot * (cold / hot) ** ((chunk + s) / chunks) for s in (0, 1))
-            start, over, _ = gridsearch.anneal(
-                arrays, terms, start, grids, steps // chunks, warm, cool, 0.06, rng
+            met, over, _, start = gridsearch.anneal(
+                arrays, terms, start, grids, steps // chunks, warm, cool, recombine, rng
             )
             if over < least - 1e-12:
-                best, least = start, over
+                best, least = met, over
             if least <= 1e-9:
                 return best
         if least > 0.2 * (attempt + 1):
@@ -907,13 +911,13 @@ def _improve(
             break
         warm = hot * (cold / hot) ** (chunk / chunks)
         cool = hot * (cold / hot) ** ((chunk + 1) / chunks)
-        grid, over, total = gridsearch.anneal(
+        met, over, total, grid = gridsearch.anneal(
             arrays, terms, grid, grids, max(1, steps // chunks), warm, cool, 0.06, rng
         )
         if (over, total) < (best.over - 1e-9, math.inf) or (
             over <= best.over + 1e-9 and total < best.cost
         ):
-            best = _Found(grid, over, total, complete=True)
+            best = _Found(met, over, total, complete=True)
     return best
 
 

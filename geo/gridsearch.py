@@ -410,8 +410,9 @@ def anneal(  # type: ignore[no-untyped-def]  # noqa: C901 — one loop, compiled
 
     Returns
     -------
-    tuple of ndarray, float, float
-        The best assignment met, its overload and its cost; least overload first.
+    tuple of ndarray, float, float, ndarray
+        The best assignment met, its overload and its cost, least overload first; the last one, to
+        go on from.
     """
     households = graph[0]
     indptr, head, present, locked = graph[4], graph[5], graph[10], graph[11]
@@ -564,7 +565,7 @@ def anneal(  # type: ignore[no-untyped-def]  # noqa: C901 — one loop, compiled
             _take(cells, size, place, i, b)
             grid[i] = a
             _put(cells, size, place, i, a)
-    return best, best_over, best_cost
+    return best, best_over, best_cost, grid
 
 
 @njit(cache=True, nogil=True)
