@@ -10,6 +10,7 @@ from api.commands.catchments import catchments
 from api.commands.coverage import coverage
 from api.commands.database import database_app
 from api.commands.demo import demo
+from api.commands.design import design
 from api.commands.imports import import_app
 from api.commands.sample import sample
 from api.commands.serve import serve
@@ -26,6 +27,7 @@ app = typer.Typer(
 app.command()(audit)
 app.command()(catchments)
 app.command()(coverage)
+app.command()(design)
 app.add_typer(import_app, name="import")
 app.command()(serve)
 app.command()(demo)

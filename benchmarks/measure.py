@@ -29,10 +29,13 @@ def median_seconds(work: Callable[[], Any], *, repeats: int = 5, warm: int = 1) 
     return statistics.median(seconds)
 
 
-def in_fresh_process(work: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, Any]:
+def in_fresh_process(
+    work: Callable[..., dict[str, Any]], *arguments: object, limit_s: float = float("inf")
+) -> dict[str, Any]:
     """Run ``work`` in a process of its own; its result plus the peak memory of that process.
 
-    A failing peer is a row that says so, not the end of the run.
+    A peer that fails or takes more than ``limit_s`` seconds is a row that says so, not the end of
+    the run.
     """
     context = multiprocessing.get_context("spawn")
     receive, send = context.Pipe(duplex=False)
@@ -40,7 +43,12 @@ def in_fresh_process(work: Callable[..., dict[str, Any]], *arguments: object) ->
     process.start()
     watched = psutil.Process(process.pid)
     peak_mb = 0.0
+    started = time.perf_counter()
     while not receive.poll(0.02) and process.is_alive():
+        if time.perf_counter() - started > limit_s:
+            process.terminate()
+            process.join()
+            return {"failed": f"more than {limit_s:g} s", "peak_mb": round(peak_mb)}
         try:
             family = [watched, *watched.children(recursive=True)]
             peak_mb = max(peak_mb, sum(one.memory_info().rss for one in family) / 1e6)
@@ -81,6 +89,9 @@ def machine() -> dict[str, Any]:
         "pyvalhalla",
         "osmium",
         "contourpy",
+        "spopt",
+        "gerrychain",
+        "pymetis",
     ):
         try:
             packages[name] = version(name)

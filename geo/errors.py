@@ -53,3 +53,11 @@ class PartitionError(GridcircleError):
     ) -> None:
         super().__init__(message, remedy=remedy)
         self.at = at
+
+
+class CellError(GridcircleError):
+    """A community cannot be divided into cells."""
+
+
+class DesignError(GridcircleError):
+    """Base grids cannot be designed from what was given."""

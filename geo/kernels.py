@@ -71,8 +71,8 @@ def kept_in() -> Path | None:
         None where none of them is writable.
     """
     sources = hashlib.sha256()
-    for source in sorted(_SOURCES.glob("*.py")):
-        sources.update(source.name.encode())
+    for source in sorted(_SOURCES.rglob("*.py")):
+        sources.update(source.relative_to(_SOURCES).as_posix().encode())
         sources.update(source.read_bytes())
     name = f"kernels-{sources.hexdigest()[:16]}"
     if config.CACHE_DIR:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geo.errors import NetworkError, SnapError
 from geo.impedance import Impedance
-from geo.network import EdgeFlag, WalkNetwork, _components, digest
+from geo.network import EdgeFlag, WalkNetwork, components, digest
 from geo.route import cut_edge
 from geo.search import reach
 from geo.snapping import Barriers, SnappedPoints, SnapState, no_barriers
@@ -237,7 +237,12 @@ def with_links(network: WalkNetwork, links: Links) -> WalkNetwork:
     arrays = {
         "node_xy": np.concatenate([network.node_xy, place[row[inside]]]),
         "node_waits": np.concatenate([network.node_waits, np.zeros(new, np.float32)]),
-        "node_component": _components(n + new, pairs, new_flags, new_lengths),
+        "node_component": components(
+            n + new,
+            np.ascontiguousarray(pairs, dtype=np.int32),
+            new_lengths,
+            (new_flags & EdgeFlag.WALK) > 0,
+        ),
         "edge_nodes": np.ascontiguousarray(pairs, dtype=np.int32),
         "edge_length_mm": new_lengths,
         "edge_flags": new_flags,

@@ -165,3 +165,164 @@ def signal_wait_s(waits: str) -> float:
             remedy=f"Use one of: {', '.join(SIGNAL_WAITS_S)}.",
         )
     return SIGNAL_WAITS_S[waits]
+
+
+@dataclass(frozen=True, slots=True)
+class GridLimits:
+    """Hard limits of a base grid 基础网格.
+
+    Attributes
+    ----------
+    households, people : int
+        Most of each.
+    source : str
+    """
+
+    households: int = 300
+    people: int = 1000
+    source: str = (
+        "Jincheng Chengqu: at most 300 households and 1,000 people, there of the mean; held here "
+        "of every grid. Yiyuan: about 300 households. GB/T 34300-2017 is quoted with 300-500."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse limits that no grid could keep."""
+        if self.households < 1 or self.people < 1:
+            raise ProfileError(
+                f"Limits of {self.households} households and {self.people} people leave no grid.",
+                remedy="Give whole numbers of 1 or more.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class GridWeights:
+    """How much each wish counts when base grids are designed; 0 leaves it out. Our reading.
+
+    Attributes
+    ----------
+    balance : float
+        Equal load: squared difference from the mean, as a share of the mean.
+    cut : float
+        Short borders: length over the side of a square of mean size, less along barriers.
+    shape : float
+        Compact outlines: 1 less the Polsby-Popper ratio.
+    barriers : float
+        No barrier within a grid: its length there, by the square of its strength.
+    courtyard : float
+        Borders that run through a compound.
+    compounds : float
+        Compounds whole: each compound that a grid holds a part of.
+    station : float
+        A red station inside or near.
+    change : float
+        Households that change their grid, against a present plan.
+    grids : float
+        Each grid.
+    """
+
+    balance: float = 20.0
+    cut: float = 1.0
+    shape: float = 1.0
+    barriers: float = 1.0
+    courtyard: float = 1.0
+    compounds: float = 0.5
+    station: float = 0.1
+    change: float = 0.0
+    grids: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class GridPreset:
+    """A named set of weights with what a page calls it."""
+
+    name: str
+    weights: GridWeights
+    label_zh: str
+    label_en: str
+
+
+GRID_PRESETS: MappingProxyType[str, GridPreset] = MappingProxyType(
+    {
+        preset.name: preset
+        for preset in (
+            GridPreset("standard", GridWeights(), "均衡兼顾", "a bit of everything"),
+            GridPreset("equal", GridWeights(balance=200.0), "负荷均等", "equal load"),
+            GridPreset(
+                "compounds",
+                GridWeights(compounds=2.0, courtyard=3.0, balance=5.0),
+                "小区完整",
+                "compounds whole",
+            ),
+            GridPreset(
+                "barriers",
+                GridWeights(barriers=5.0, balance=5.0),
+                "不跨道路河流铁路",
+                "barriers not crossed",
+            ),
+            GridPreset(
+                "compact", GridWeights(cut=3.0, shape=4.0, balance=5.0), "形状紧凑", "compact"
+            ),
+            GridPreset("stations", GridWeights(station=3.0), "驿站就近", "a red station near"),
+            GridPreset("steady", GridWeights(change=4.0), "少变动", "close to the present plan"),
+        )
+    }
+)
+"""Presets of grid design by name; ``standard`` is the default. The weights are our reading."""
+
+
+@dataclass(frozen=True, slots=True)
+class MicroGridRule:
+    """How buildings become micro-grids 微网格.
+
+    Attributes
+    ----------
+    high_rise_floors : int
+        From so many floors on, each unit 单元 of a building is a micro-grid; below, the building.
+    bungalow_floors : int
+        Up to so many floors a building counts as a bungalow 平房.
+    bungalow_households : int
+        Most households of a micro-grid of bungalows.
+    unit_m : float
+        Length of a unit along the long side where their number is not known.
+    source : str
+    """
+
+    high_rise_floors: int = 10
+    bungalow_floors: int = 1
+    bungalow_households: int = 50
+    unit_m: float = 22.0
+    source: str = (
+        "Jincheng Chengqu: one unit of a high-rise, one multi-storey building or 50 bungalow "
+        "households. High-rise from 10 floors as in GB 50096 before 2019 (over 27 m); the length "
+        "of a unit is our reading."
+    )
+
+    def __post_init__(self) -> None:
+        """Refuse a rule that divides nothing."""
+        if (
+            self.high_rise_floors <= self.bungalow_floors
+            or self.bungalow_households < 1
+            or not self.unit_m > 0
+        ):
+            raise ProfileError(
+                "This rule leaves no multi-storey buildings or no households in a micro-grid.",
+                remedy="High-rises need more floors than bungalows; counts are 1 or more.",
+            )
+
+
+@dataclass(frozen=True, slots=True)
+class StaffingRule:
+    """How many people a plan needs.
+
+    Attributes
+    ----------
+    households_a_worker : int
+        One full-time worker for so many households, at least one a base grid.
+    source : str
+    """
+
+    households_a_worker: int = 300
+    source: str = (
+        "One county report: 1 full-time worker per 300 households; one head a building, one a "
+        "unit (Huantai: 1,967 and 3,925). At least one worker a grid (Zibo)."
+    )

@@ -19,6 +19,8 @@ EXIT_FAILED = 1
 """Something is wrong with the input or the machine; nothing was written."""
 EXIT_REJECTED = 3
 """Done, but some rows were rejected and wait in the reject file."""
+EXIT_RULE_BROKEN = 4
+"""Done and written, but a hard rule of the plan cannot be kept everywhere."""
 
 _messages = Console(stderr=True, highlight=False, soft_wrap=True)
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
+from geo.kernels import kernel
 from geo.siting.pairs import Pairs, pairs_of_rows
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _implied_homes(offsets, site, s_offsets, demand, need):  # type: ignore[no-untyped-def]
     """Homes that are covered whenever another home is: its sites are among theirs."""
     gone = need <= 0
@@ -44,7 +44,7 @@ def _implied_homes(offsets, site, s_offsets, demand, need):  # type: ignore[no-u
     return gone
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _needless_sites(s_offsets, demand, offsets, site, price, fixed, closed):  # type: ignore[no-untyped-def]
     """Sites whose homes another site, no dearer, covers as well."""
     gone = closed.copy()
