@@ -1,13 +1,13 @@
 """Publications, their frozen editions, problem reports; when a station was last verified.
 
-Revision ID: 0007_editions
+Revision ID: 0007
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0003_editions"
+revision = "0007"
 down_revision: str | None = "0006"
 branch_labels: str | None = None
 depends_on: str | None = None
