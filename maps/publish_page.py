@@ -38,7 +38,7 @@ def desk_words(language: str) -> dict[str, str]:
     return (
         own
         | {k: v for k, v in public.items() if k.startswith(("f_", "kind_", "reason_"))}
-        | {k: v for k, v in shared.items() if k.startswith("nav_")}
+        | {k: v for k, v in shared.items() if k.startswith(("nav_", "p_"))}
         | {"brand": shared["brand"], "sample": shared["sample"]}
     )
 

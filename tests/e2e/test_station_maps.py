@@ -490,3 +490,15 @@ def test_reports_reach_the_publishers_list_and_leave_it_when_done(
     report.locator("button").click()
     expect(report).to_have_count(0)
     context.close()
+
+
+def test_what_is_refused_is_said_in_the_pages_language(browser: Browser, url: str) -> None:
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = opened(context, f"{url}/publish")
+    page.click("#pb-new summary")
+    page.fill("[name=title]", "又一张")
+    page.fill("[name=slug]", "town")  # taken
+    page.click("#pb-form button")
+    expect(page.locator("#pb-said")).to_have_class("pb-said pb-bad")
+    expect(page.locator("#pb-said")).to_contain_text("没有成功")
+    context.close()

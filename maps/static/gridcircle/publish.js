@@ -27,8 +27,14 @@
     const answer = await fetch(address, options);
     const body = await answer.json().catch(() => ({}));
     if (answer.ok) return body;
-    const faults = (body.errors || []).slice(0, 4).map((f) => `${f.value ?? f.field}: ${f.reason}`);
-    const why = [body.detail, ...faults.slice(1), body.remedy].filter(Boolean).join(" · ");
+    const kind = (body.type || "").split("/").pop();
+    const faults = (body.errors || []).slice(0, 5).map((f) => {
+      const check = /^stations\.\d+\.(\w+)$/.exec(f.field);
+      if (check) return `${f.value}: ${words["check_" + check[1]]} ${words.bad}`;
+      return `${words["field_" + f.field] || f.field}: ${f.reason}`;
+    });
+    const said = words["p_" + kind] || body.detail;
+    const why = [said, ...(faults.length ? faults : [words["p_" + kind] && body.detail])].filter(Boolean).join(" · ");
     throw Object.assign(new Error(why || String(answer.status)), { status: answer.status });
   }
 

@@ -255,7 +255,8 @@
       });
       if (!answer.ok) {
         const problem = await answer.json().catch(() => ({}));
-        throw new Error(problem.detail || String(answer.status));
+        const kind = (problem.type || "").split("/").pop();
+        throw new Error(words["p_" + kind] || problem.detail || String(answer.status));
       }
       said.className = "rs-sent";
       said.textContent = words.thanks;
