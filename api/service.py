@@ -16,7 +16,6 @@ from api.limits import RateLimit
 from api.ogc import OgcService
 from api.published import Ready, Shelf
 from api.responses import dump
-from data.accounts.account import LOCAL
 from data.accounts.passwords import random_password
 from data.accounts.store import ensure_administrator
 from data.catchments import Method, Origin, draw_catchments
@@ -34,9 +33,6 @@ from data.settings import Settings
 from data.threads import in_turn
 from data.walks import Walks
 from geo.errors import GridcircleError
-
-LOCAL_ACTOR = LOCAL.name
-"""Who writes while there are no accounts; routes name the account instead: `api.rights`."""
 
 KEPT_BYTES = 64 << 20
 """Bytes of tiles, and as many of catchments, kept as they are sent."""
