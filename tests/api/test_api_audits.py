@@ -152,6 +152,10 @@ def test_a_citys_own_rule_set_is_checked_and_used(client):
     assert wrong.status_code == 422
     assert wrong.json()["type"].endswith("rule-set")
     assert "minutes -3" in wrong.json()["detail"]
+    rules["rules"][0] |= {"minutes": 10, "stations": ["kiosk"]}
+    odd = client.post("/api/v1/audits", json={"rule_set": rules})
+    assert odd.status_code == 422
+    assert "'kiosk'" in odd.json()["detail"]
     unknown = client.post("/api/v1/audits", json={"rules": "none"})
     assert unknown.status_code == 422
     assert "circle-10" in unknown.json()["remedy"]
