@@ -8,7 +8,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geo.errors import NetworkError, SnapError
+from geo.errors import SnapError
 from geo.impedance import Impedance
 from geo.network import EdgeFlag, WalkNetwork, components, digest
 from geo.route import cut_edge
@@ -56,7 +56,7 @@ def links_between(network: WalkNetwork, ends: NDArray[np.float64], *, reach_m: f
 
     Raises
     ------
-    NetworkError
+    SnapError
         If an end is farther than that from every street.
     """
     walk = np.flatnonzero(network.edge_flags & EdgeFlag.WALK)
@@ -68,7 +68,7 @@ def links_between(network: WalkNetwork, ends: NDArray[np.float64], *, reach_m: f
     for number, point in enumerate(points):
         near = tree.query_nearest(point, max_distance=reach_m, all_matches=False)
         if not len(near):
-            raise NetworkError(
+            raise SnapError(
                 f"End {number % 2 + 1} of link {number // 2 + 1} is more than {reach_m:g} m from"
                 " every street.",
                 remedy="Move it nearer to a street or path.",

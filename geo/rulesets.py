@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
@@ -39,6 +40,9 @@ _COMMON = (
     "share",
     "note",
 )
+
+
+_AT = re.compile(r"(Mo|Tu|We|Th|Fr|Sa|Su) ([01]\d|2[0-3]):00")
 
 
 class RuleSetError(GridcircleError):
@@ -268,6 +272,17 @@ def _terms(kind: str, terms: dict[str, Any], where: str) -> None:
         _listed(terms.get("level"), LEVELS[1:], where, "level")
     if kind in ("presence", "redundancy"):
         terms.setdefault("count", 2 if kind == "redundancy" else 1)
+    at = terms.get("at", "")
+    if at and not (isinstance(at, str) and _AT.fullmatch(at)):
+        raise RuleSetError(
+            f"{where}: at {at!r} is no weekday and hour.", remedy='Write it like "We 19:00".'
+        )
+    stations = terms.get("stations", [])
+    if not isinstance(stations, list | tuple) or not all(isinstance(s, str) for s in stations):
+        raise RuleSetError(
+            f"{where}: stations {stations!r} is no list of kinds.",
+            remedy='Write stations = ["red_station"].',
+        )
     needed = {
         "capacity": ("m2_per_100_households",),
         "size": ("max_households", "max_people"),

@@ -29,7 +29,7 @@ from data.audits.runs import (
     run_audit,
 )
 from data.audits.whatif import what_if
-from data.rules import open_rule_set, rule_set_names
+from data.rules import checked, open_rule_set, rule_set_names
 from geo.rulesets import RuleSetError, rule_set
 from maps.audit import report_page
 from maps.audits import audit_page, audits_page
@@ -81,7 +81,7 @@ def make(
     the audit there is.
     """
     if body.rule_set is not None:
-        rules = rule_set(body.rule_set, origin="rule_set")
+        rules = checked(rule_set(body.rule_set, origin="rule_set"))
     elif body.rules in rule_set_names():
         rules = open_rule_set(body.rules)
     else:

@@ -57,9 +57,7 @@ def what_if(
     InvalidRowError
         If the audit has no rule of walking.
     SnapError
-        If a station is near no street.
-    NetworkError
-        If an end of a link is near no street.
+        If a station or an end of a link is near no street.
     """
     rule = main_rule(audit)
     key = rule.walk

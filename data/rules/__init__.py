@@ -6,6 +6,7 @@ import json
 import tomllib
 from pathlib import Path
 
+from data.models import FACILITIES, STATION_KINDS
 from geo.rulesets import RuleSet, RuleSetError, rule_set
 
 _FOLDER = Path(__file__).parent
@@ -42,4 +43,26 @@ def open_rule_set(name: str) -> RuleSet:
             f"{name}: this is neither TOML nor the JSON of an audit: {error}.",
             remedy="See docs/audits.md for an example.",
         ) from error
-    return rule_set(content, origin=path.name)
+    return checked(rule_set(content, origin=path.name))
+
+
+def checked(rules: RuleSet) -> RuleSet:
+    """Give the rule set back if it names only station kinds and facilities that there are.
+
+    Raises
+    ------
+    RuleSetError
+        Naming the rule and the word.
+    """
+    for rule in rules.rules:
+        for field, words, known in (
+            ("stations", rule.terms.get("stations", ()), STATION_KINDS),
+            ("facility", filter(None, [rule.terms.get("facility")]), FACILITIES),
+        ):
+            unknown = [word for word in words if word not in known]
+            if unknown:
+                raise RuleSetError(
+                    f"{rules.name}, rule {rule.id}: {field} {unknown[0]!r} is not in the list.",
+                    remedy=f"Use any of: {', '.join(known)}.",
+                )
+    return rules

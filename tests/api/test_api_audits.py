@@ -128,7 +128,8 @@ def test_what_if_a_bridge_or_a_station_were_there(client, made):
     assert len(with_bridge["gained"]) > 0
     assert station["after"] > with_bridge["before"]
     far = client.post(address, json={"links": [[lonlat(700, 900), lonlat(9000, 9000)]]})
-    assert far.status_code == 503 or far.status_code == 422
+    assert far.status_code == 422
+    assert "End 2 of link 1" in far.json()["detail"]
     lost = client.post(address, json={"stations": [lonlat(9000, 9000)]})
     assert lost.status_code == 422
     assert "walkable street" in lost.json()["detail"]
@@ -152,6 +153,10 @@ def test_a_citys_own_rule_set_is_checked_and_used(client):
     assert wrong.status_code == 422
     assert wrong.json()["type"].endswith("rule-set")
     assert "minutes -3" in wrong.json()["detail"]
+    rules["rules"][0] |= {"minutes": 10, "stations": ["kiosk"]}
+    odd = client.post("/api/v1/audits", json={"rule_set": rules})
+    assert odd.status_code == 422
+    assert "'kiosk'" in odd.json()["detail"]
     unknown = client.post("/api/v1/audits", json={"rules": "none"})
     assert unknown.status_code == 422
     assert "circle-10" in unknown.json()["remedy"]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from town import lonlat, ways
 
 from geo.crs import project
-from geo.errors import NetworkError
+from geo.errors import SnapError
 from geo.impedance import impedance
 from geo.links import Links, carry_points, doubtful_links, links_between, with_links
 from geo.network import EdgeFlag, Ways, build_network
@@ -74,7 +74,7 @@ def test_walks_with_links_are_those_networkx_finds(seed, count):
 
 
 def test_a_link_far_from_every_street_is_refused():
-    with pytest.raises(NetworkError, match="End 2 of link 1"):
+    with pytest.raises(SnapError, match="End 2 of link 1"):
         links_between(NETWORK, at((0, 0), (5000, 5000)).reshape(1, 2, 2), reach_m=60)
 
 
