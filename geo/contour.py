@@ -128,20 +128,14 @@ def costs(snapped, streets, walk, label, limit):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _cost_from(e, x, y, j, start_m, streets, walk, label):  # type: ignore[no-untyped-def]
-    """Cost from a place if it joined piece j of edge e, however near others are."""
-    leg_m, along_m = _from_piece(x, y, j, streets.xy)
-    whole = np.int64(streets.length_mm[e])
+def _cost_from(  # type: ignore[no-untyped-def]
+    x, y, j, start_m, xy, whole, first, second, forth, back, own, own_at, own_access
+):
+    """Cost from a place if it joined piece j of an edge, however near others are."""
+    leg_m, along_m = _from_piece(x, y, j, xy)
+    at = min(np.int64(np.rint((start_m + along_m) * 1000)), whole)
     return np.int64(np.rint(leg_m * 1000)) + _cost_on(
-        min(np.int64(np.rint((start_m + along_m) * 1000)), whole),
-        whole,
-        np.int64(label[streets.edge_nodes[e, 0]]),
-        np.int64(label[streets.edge_nodes[e, 1]]),
-        np.int64(streets.forward_mm[e]),
-        np.int64(streets.backward_mm[e]),
-        e == walk.edge,
-        np.int64(walk.offset_mm),
-        np.int64(walk.access_mm),
+        at, whole, first, second, forth, back, own, own_at, own_access
     )
 
 
@@ -165,7 +159,7 @@ def _piece(first, last, at_mm, xy):  # type: ignore[no-untyped-def]
 @kernel
 def _from_piece(x, y, j, xy):  # type: ignore[no-untyped-def]
     """Distance to a straight piece, and how far along it the foot lies, metres."""
-    ax, ay = xy[j]
+    ax, ay = xy[j, 0], xy[j, 1]
     dx, dy = xy[j + 1, 0] - ax, xy[j + 1, 1] - ay
     length2 = dx * dx + dy * dy
     t = 0.0
@@ -194,38 +188,64 @@ def _border(ax, ay, bx, by, ja, jb, f0, f1, xy):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _crossing(ra, ca, rb, cb, cost, cutoff, rim, snapped, streets, walk, label, walls):  # type: ignore[no-untyped-def]
+def _crossing(  # type: ignore[no-untyped-def]
+    ra,
+    ca,
+    rb,
+    cb,
+    cost,
+    cutoff,
+    rim,
+    window,
+    edge,
+    offset,
+    access,
+    column,
+    row,
+    step,
+    offsets,
+    xy,
+    nodes,
+    length,
+    forward,
+    backward,
+    own,
+    own_at,
+    own_access,
+    label,
+    walls,
+    walled,
+):
     """Share of the way from a raster point inside to its neighbour outside that is inside.
 
     Never less for a longer cutoff: outlines nest.
     """
-    tile = snapped.edge.shape[1]
-    slot_a = snapped.window[ra // tile, ca // tile]
-    slot_b = snapped.window[rb // tile, cb // tile]
-    ax, ay = (snapped.column + ca + 0.5) * snapped.step_m, (snapped.row + ra + 0.5) * snapped.step_m
-    bx, by = (snapped.column + cb + 0.5) * snapped.step_m, (snapped.row + rb + 0.5) * snapped.step_m
+    tile = edge.shape[1]
+    slot_a = window[ra // tile, ca // tile]
+    slot_b = window[rb // tile, cb // tile]
+    ax, ay = (column + ca + 0.5) * step, (row + ra + 0.5) * step
+    bx, by = (column + cb + 0.5) * step, (row + rb + 0.5) * step
     cost_a = np.int64(cost[ra, ca])
     cost_b = min(np.int64(cost[rb, cb]), cutoff + rim)
     room = cutoff - cost_a
-    xy, offsets = streets.xy, streets.offsets
-    ea = snapped.edge[slot_a, ra % tile, ca % tile]
-    eb = snapped.edge[slot_b, rb % tile, cb % tile] if slot_b >= 0 else np.int32(-1)
-    ja, start_a = _piece(
-        offsets[ea], offsets[ea + 1] - 1, snapped.offset_mm[slot_a, ra % tile, ca % tile], xy
-    )
+    ea = edge[slot_a, ra % tile, ca % tile]
+    eb = edge[slot_b, rb % tile, cb % tile] if slot_b >= 0 else np.int32(-1)
+    ja, start_a = _piece(offsets[ea], offsets[ea + 1] - 1, offset[slot_a, ra % tile, ca % tile], xy)
     own_a = _from_piece(ax, ay, ja, xy)[0]
-    wall = wall_between(ax, ay, bx, by, walls) - BEFORE_WALL_M / snapped.step_m
+    wall = 2.0
+    if walled:
+        wall = wall_between(ax, ay, bx, by, walls) - BEFORE_WALL_M / step
     # A leg longer than to the piece goes through a gate: nothing is known between the points.
-    straight_a = abs(own_a * 1000 - snapped.access_mm[slot_a, ra % tile, ca % tile]) < 20
+    straight_a = abs(own_a * 1000 - access[slot_a, ra % tile, ca % tile]) < 20
     border = 1.0
     known_b = False
     jb, start_b, own_b = ja, start_a, 0.0
     if eb >= 0:
         jb, start_b = _piece(
-            offsets[eb], offsets[eb + 1] - 1, snapped.offset_mm[slot_b, rb % tile, cb % tile], xy
+            offsets[eb], offsets[eb + 1] - 1, offset[slot_b, rb % tile, cb % tile], xy
         )
         own_b = _from_piece(bx, by, jb, xy)[0]
-        known_b = abs(own_b * 1000 - snapped.access_mm[slot_b, rb % tile, cb % tile]) < 20
+        known_b = abs(own_b * 1000 - access[slot_b, rb % tile, cb % tile]) < 20
     if not straight_a or (eb >= 0 and not known_b):
         if wall <= 1:
             return wall
@@ -239,13 +259,41 @@ def _crossing(ra, ca, rb, cb, cost, cutoff, rim, snapped, streets, walk, label, 
         f1 = _from_piece(bx, by, ja, xy)[0] - own_b
         # Either sign is wrong where a wall hides the nearer piece from one of the two.
         border = _border(ax, ay, bx, by, ja, jb, f0, f1, xy) if f0 < 0 < f1 else 0.5
-    over = _cost_from(ea, bx, by, ja, start_a, streets, walk, label)
+    over = _cost_from(
+        bx,
+        by,
+        ja,
+        start_a,
+        xy,
+        np.int64(length[ea]),
+        np.int64(label[nodes[ea, 0]]),
+        np.int64(label[nodes[ea, 1]]),
+        np.int64(forward[ea]),
+        np.int64(backward[ea]),
+        ea == own,
+        own_at,
+        own_access,
+    )
     share = 1.0
     if over > cutoff:
         share = room / (min(over, cutoff + rim) - cost_a)
     if share < border or eb < 0:
         return min(share, border)
-    back = _cost_from(eb, ax, ay, jb, start_b, streets, walk, label)
+    back = _cost_from(
+        ax,
+        ay,
+        jb,
+        start_b,
+        xy,
+        np.int64(length[eb]),
+        np.int64(label[nodes[eb, 0]]),
+        np.int64(label[nodes[eb, 1]]),
+        np.int64(forward[eb]),
+        np.int64(backward[eb]),
+        eb == own,
+        own_at,
+        own_access,
+    )
     if back <= cutoff and cost_b > back:
         return max(border, (cutoff - back) / (cost_b - back))
     return border
@@ -259,8 +307,21 @@ def _crossed(cost, cutoff, rim, snapped, streets, walk, label, walls):  # type: 
     ones are filled), row and column of the level ones, and how many there are upright.
     """
     rows, columns = cost.shape
-    for k in range(len(walk.node)):
-        label[walk.node[k]] = walk.cost_mm[k]
+    # Taken out of their tuples once: each time costs as much as a crossing.
+    window, edge, offset, access = (
+        snapped.window,
+        snapped.edge,
+        snapped.offset_mm,
+        snapped.access_mm,
+    )
+    column, row, step = snapped.column, snapped.row, snapped.step_m
+    offsets, xy, nodes, length = streets.offsets, streets.xy, streets.edge_nodes, streets.length_mm
+    forward, backward = streets.forward_mm, streets.backward_mm
+    own, own_at, own_access = walk.edge, np.int64(walk.offset_mm), np.int64(walk.access_mm)
+    reached, reached_cost = walk.node, walk.cost_mm
+    walled = walls.walls.columns > 0
+    for k in range(len(reached)):
+        label[reached[k]] = reached_cost[k]
     east = np.empty((rows, columns), np.float32)
     north = np.empty((rows, columns), np.float32)
     at = np.empty((rows * columns, 2), np.int32)  # far more than needed, and never touched
@@ -274,7 +335,32 @@ def _crossed(cost, cutoff, rim, snapped, streets, walk, label, walls):  # type: 
                     continue
                 ri, ci, ro, co = (r, c, rb, cb) if inside else (rb, cb, r, c)
                 t = _crossing(
-                    ri, ci, ro, co, cost, cutoff, rim, snapped, streets, walk, label, walls
+                    ri,
+                    ci,
+                    ro,
+                    co,
+                    cost,
+                    cutoff,
+                    rim,
+                    window,
+                    edge,
+                    offset,
+                    access,
+                    column,
+                    row,
+                    step,
+                    offsets,
+                    xy,
+                    nodes,
+                    length,
+                    forward,
+                    backward,
+                    own,
+                    own_at,
+                    own_access,
+                    label,
+                    walls,
+                    walled,
                 )
                 t = min(max(t, NEAREST_END), 1 - NEAREST_END)
                 t = t if inside else 1 - t
@@ -285,8 +371,8 @@ def _crossed(cost, cutoff, rim, snapped, streets, walk, label, walls):  # type: 
                 else:
                     north[r, c] = t
                     upright += 1
-    for k in range(len(walk.node)):
-        label[walk.node[k]] = FAR
+    for k in range(len(reached)):
+        label[reached[k]] = FAR
     return east, north, at[:level], upright
 
 

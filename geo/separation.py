@@ -14,7 +14,7 @@ from shapely import MultiPolygon, Polygon
 
 from geo.kernels import kernel
 
-DISC_M = 1.0
+DISC_M = 0.3
 """Radius of the correction around a home where none of the other kind is near, metres."""
 LEAST_M = 1e-3
 """Radius of the least correction, metres."""

@@ -45,24 +45,26 @@ def wall_between(px, py, qx, qy, grid):  # type: ignore[no-untyped-def]
     """
     nearest = 2.0
     walls, gates = grid.walls, grid.gates
-    columns, rows = 8 * walls.columns, 8 * walls.rows
+    wide, columns, rows = walls.columns, 8 * walls.columns, 8 * walls.rows
     if columns == 0:
         return nearest
+    x0, y0, cell = walls.x0, walls.y0, walls.cell_m
+    slot, indptr, content, vertices = walls.slot, walls.indptr, walls.content, walls.vertices
     # A little over the border between two cells: a wall on it may be kept in the other.
-    c0 = max(int(np.floor((min(px, qx) - walls.x0) / walls.cell_m - 1e-6)), 0)
-    c1 = min(int(np.floor((max(px, qx) - walls.x0) / walls.cell_m + 1e-6)), columns - 1)
-    r0 = max(int(np.floor((min(py, qy) - walls.y0) / walls.cell_m - 1e-6)), 0)
-    r1 = min(int(np.floor((max(py, qy) - walls.y0) / walls.cell_m + 1e-6)), rows - 1)
+    c0 = max(int(np.floor((min(px, qx) - x0) / cell - 1e-6)), 0)
+    c1 = min(int(np.floor((max(px, qx) - x0) / cell + 1e-6)), columns - 1)
+    r0 = max(int(np.floor((min(py, qy) - y0) / cell - 1e-6)), 0)
+    r1 = min(int(np.floor((max(py, qy) - y0) / cell + 1e-6)), rows - 1)
     for r in range(r0, r1 + 1):
         for c in range(c0, c1 + 1):
-            block = walls.slot[(r >> 3) * walls.columns + (c >> 3)]
+            block = slot[(r >> 3) * wide + (c >> 3)]
             if block < 0:
                 continue
             i = 64 * block + 8 * (r & 7) + (c & 7)
-            for j in range(walls.indptr[i], walls.indptr[i + 1]):
-                k = walls.content[j]
-                ax, ay = walls.vertices[k, 0], walls.vertices[k, 1]
-                bx, by = walls.vertices[k + 1, 0], walls.vertices[k + 1, 1]
+            for j in range(indptr[i], indptr[i + 1]):
+                k = content[j]
+                ax, ay = vertices[k, 0], vertices[k, 1]
+                bx, by = vertices[k + 1, 0], vertices[k + 1, 1]
                 d1 = (qx - px) * (ay - py) - (qy - py) * (ax - px)
                 d2 = (qx - px) * (by - py) - (qy - py) * (bx - px)
                 d3 = (bx - ax) * (py - ay) - (by - ay) * (px - ax)
