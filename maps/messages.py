@@ -7,6 +7,9 @@ from functools import lru_cache
 from pathlib import Path
 
 LANGUAGES = ("zh", "en")
+PARTS = ("plans.",)
+"""Groups of pages in this frame with a file of their own, beside the one of all pages. A word
+stands in one of them only; pages of another frame have their own words."""
 _FOLDER = Path(__file__).parent / "messages"
 
 
@@ -22,9 +25,6 @@ def messages(language: str) -> dict[str, str]:
     if language not in LANGUAGES:
         raise KeyError(language)
     words: dict[str, str] = {}
-    # One file for all pages, and one for each group of pages: plans.zh.json, plans.en.json.
-    for path in sorted(
-        _FOLDER.glob(f"*{language}.json"), key=lambda p: (p.name.count("."), p.name)
-    ):
-        words |= json.loads(path.read_text("utf-8"))
+    for part in ("", *PARTS):
+        words |= json.loads((_FOLDER / f"{part}{language}.json").read_text("utf-8"))
     return words

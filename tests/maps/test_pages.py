@@ -17,7 +17,7 @@ from maps.assets import STATIC
 from maps.catchment import catchment_page
 from maps.city import city_page
 from maps.coverage import coverage_page
-from maps.messages import LANGUAGES, messages
+from maps.messages import LANGUAGES, PARTS, messages
 from maps.page import PageContext
 from maps.plans import plan_compare_page, plan_edit_page, plan_review_page, plans_page
 
@@ -38,6 +38,7 @@ PLAN_PAGES: dict[str, Callable[[PageContext], str]] = {
 }
 ALL_PAGES = ("city", "catchment", "coverage", *PLAN_PAGES)
 OWN = STATIC / "gridcircle"
+WORDS = STATIC.parent / "messages"
 
 
 def page(name: str, context: PageContext) -> str:
@@ -164,13 +165,25 @@ def test_both_languages_have_the_same_words_with_the_same_gaps() -> None:
         assert gaps[0] == gaps[1], key
 
 
+def test_a_word_of_this_frame_stands_in_one_file_only() -> None:
+    for language in LANGUAGES:
+        files = [
+            json.loads((WORDS / f"{part}{language}.json").read_text()) for part in ("", *PARTS)
+        ]
+        assert len(messages(language)) == sum(len(words) for words in files)
+
+
 def test_every_word_a_script_asks_for_is_there() -> None:
     known = set(messages("zh"))
+    # Pages of a frame of their own have their own words.
+    own = {"riders.js": "public.zh.json", "publish.js": "publish.zh.json"}
     asked: set[str] = set()
     for path in OWN.glob("*.js"):
-        asked |= set(re.findall(r"\bword\(\"(\w+)\"", path.read_text("utf-8")))
+        found = set(re.findall(r"\bword\(\"(\w+)\"", path.read_text("utf-8")))
+        there = set(json.loads((WORDS / own[path.name]).read_text())) if path.name in own else known
+        assert found <= there, path.name
+        asked |= found
     assert len(asked) > 30
-    assert asked <= known
 
 
 def test_every_kind_facility_and_status_has_a_word() -> None:
