@@ -203,6 +203,7 @@ def run(communities: int) -> None:
             with running(settings, database) as url, httpx.Client(base_url=url) as client:
                 for area in chosen:
                     _edits(database, client, draft, area, server, trip)
+                figures["editor in Chromium"] = editor_ms(f"{url}/plans/{draft}/edit")
             report(
                 f"plans, {len(grids)} grids, {len(POINTS)} cells",
                 import_s=round(imported, 1),
@@ -215,6 +216,27 @@ def run(communities: int) -> None:
                 reads_ms={k: round(v, 1) for k, v in figures.items()},
             )
         POINTS.clear()
+
+
+def editor_ms(address: str) -> float:
+    """Milliseconds until the editor is loaded and its grids are drawn, in Chromium; a median."""
+    from playwright.sync_api import sync_playwright
+
+    taken = []
+    with sync_playwright() as play:
+        browser = play.chromium.launch(
+            executable_path="/usr/bin/chromium",
+            args=["--no-sandbox", "--disable-background-networking"],
+        )
+        for _ in range(5):
+            page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+            started = time.perf_counter()
+            page.goto(address, wait_until="networkidle")
+            # networkidle waits half a second of silence after the last tile.
+            taken.append(1000 * (time.perf_counter() - started) - 500)
+            page.context.close()
+        browser.close()
+    return statistics.median(taken)
 
 
 def _edits(
