@@ -177,11 +177,19 @@ class PlanSource(_Strict):
     plan: Id
 
 
+class PlanLimits(_Strict):
+    """Most households and people of a base grid; what is left out is as in the source."""
+
+    households: int | None = Field(None, ge=1, le=100_000)
+    people: int | None = Field(None, ge=1, le=1_000_000)
+
+
 class NewPlan(_Strict):
     """A plan to be made."""
 
     name: str = Field(min_length=1, max_length=200)
     source: Literal["published", "empty"] | PlanSource = "published"
+    limits: PlanLimits | None = None
 
 
 class NetSource(_Strict):

@@ -57,10 +57,19 @@ class InvalidRowError(GridcircleError):
         What is wrong.
     faults : sequence of Fault
         Every broken rule, where there may be more than one.
+    zh : tuple of str, optional
+        Message and remedy in Chinese.
     """
 
-    def __init__(self, message: str, *, remedy: str = "", faults: tuple[Fault, ...] = ()) -> None:
-        super().__init__(message, remedy=remedy)
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        faults: tuple[Fault, ...] = (),
+        zh: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy, zh=zh)
         self.faults = faults
 
 

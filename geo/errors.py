@@ -12,11 +12,16 @@ class GridcircleError(Exception):
         What is wrong, naming the row, field and value where there is one.
     remedy : str
         What to change; empty where the message already says it.
+    zh : tuple of str, optional
+        Message and remedy in Chinese, where a page shows them to planners.
     """
 
-    def __init__(self, message: str, *, remedy: str = "") -> None:
+    def __init__(
+        self, message: str, *, remedy: str = "", zh: tuple[str, str] | None = None
+    ) -> None:
         super().__init__(message)
         self.remedy = remedy
+        self.zh = zh
 
 
 class CoordinateError(GridcircleError):
@@ -46,12 +51,19 @@ class PartitionError(GridcircleError):
         Longitude and latitude of the place, WGS84 degrees.
     remedy : str
         How to draw it instead.
+    zh : tuple of str, optional
+        Message and remedy in Chinese.
     """
 
     def __init__(
-        self, message: str, *, at: tuple[float, float] | None = None, remedy: str = ""
+        self,
+        message: str,
+        *,
+        at: tuple[float, float] | None = None,
+        remedy: str = "",
+        zh: tuple[str, str] | None = None,
     ) -> None:
-        super().__init__(message, remedy=remedy)
+        super().__init__(message, remedy=remedy, zh=zh)
         self.at = at
 
 

@@ -169,6 +169,7 @@ class Partition:
                 "The line does not part the grid in two.",
                 at=self._loose_end(cut, grid),
                 remedy="Draw it from one side of the grid to another.",
+                zh=("这条线没有把网格分成两部分。", "请从网格的一边画到另一边。"),
             )
         areas = shapely.area(faces)
         self._not_small(faces)
@@ -188,7 +189,11 @@ class Partition:
         grids = list(dict.fromkeys(grids))
         self._known(grids)
         if len(grids) < 2:
-            raise PartitionError("A merge needs two grids or more.", remedy="Choose neighbours.")
+            raise PartitionError(
+                "A merge needs two grids or more.",
+                remedy="Choose neighbours.",
+                zh=("合并至少需要两个网格。", "请选择相邻的网格。"),
+            )
         shapes = self._array(grids)
         kept = grids[int(np.argmax(shapely.area(shapes)))]
         union = shapely.coverage_union_all(shapes)
@@ -199,6 +204,7 @@ class Partition:
                 "The grids do not all touch along an edge.",
                 at=self._place(apart),
                 remedy="Choose grids that are neighbours of each other.",
+                zh=("所选网格并不都有公共边界。", "请选择彼此相邻的网格。"),
             )
         others = tuple(g for g in grids if g != kept)
         return self._finish({kept: union}, removed=others, parents={kept: (kept, *others)})
@@ -260,6 +266,7 @@ class Partition:
                 "The grids share no boundary.",
                 at=self._place(self._shapes[other]),
                 remedy="Choose two neighbours.",
+                zh=("这两个网格没有公共边界。", "请选择两个相邻的网格。"),
             )
         cut = self._drawn(line, [one, other], reach=True)
         lines = np.array([both.boundary, cut])
@@ -270,6 +277,10 @@ class Partition:
                 at=self._loose_end(cut, one),
                 remedy="Draw the whole boundary, from where it leaves the border of both grids "
                 "to where it meets it again.",
+                zh=(
+                    "这条线没有把两个网格分开。",
+                    "请画出整条边界：从离开两个网格外边界的地方画到再次相接的地方。",
+                ),
             )
         self._not_small(faces)
         first = shapely.area(shapely.intersection(faces, self._shapes[one], grid_size=1))
@@ -310,6 +321,10 @@ class Partition:
                 "This vertex lies on the border of the community, which does not move.",
                 at=(here[0] / UNITS, here[1] / UNITS),
                 remedy="Drag a vertex inside the community; the border is changed with the areas.",
+                zh=(
+                    "这个顶点在社区边界上，社区边界不能在这里移动。",
+                    "请拖动社区内部的顶点；社区边界随行政区划数据调整。",
+                ),
             )
         target = self._point(to)
         there = shapely.get_coordinates(target)[0]
@@ -365,12 +380,17 @@ class Partition:
     def _take(self, to: int, patch: shapely.Geometry, *, new: bool) -> Change:
         area = to_units(patch)
         if area.geom_type not in ("Polygon", "MultiPolygon") or shapely.is_empty(area):
-            raise PartitionError("The patch is no polygon.", remedy="Draw an area.")
+            raise PartitionError(
+                "The patch is no polygon.",
+                remedy="Draw an area.",
+                zh=("画的不是面。", "请画一块区域。"),
+            )
         if not shapely.is_valid(area):
             raise PartitionError(
                 f"The patch is no polygon: {shapely.is_valid_reason(area)}.",
                 at=self._place(area),
                 remedy="Draw it without crossing its own outline.",
+                zh=("画的面不正确：轮廓线自己相交。", "重画时不要让轮廓线与自己相交。"),
             )
         under = [
             g for g, shape in self._shapes.items() if g == to or shapely.intersects(shape, area)
@@ -384,6 +404,7 @@ class Partition:
                 "The patch takes nothing from another grid.",
                 at=self._place(area),
                 remedy="Draw it over the grid that is to give.",
+                zh=("这块区域没有从其他网格划入任何地方。", "请画在要划出的网格上。"),
             )
         self._follow(faces, labels, owner, to)
         gone = set(owner.tolist()) - set(labels.tolist())
@@ -393,6 +414,7 @@ class Partition:
                 "Nothing would be left of a grid.",
                 at=self._place(lost[0]),
                 remedy="Merge the two grids instead.",
+                zh=("有一个网格会什么都不剩。", "请改用“合并”。"),
             )
         self._one_piece_each(faces, labels)
         change = self._labelled(under, faces, labels)
@@ -435,6 +457,7 @@ class Partition:
             raise PartitionError(
                 f"There is no grid {missing[0]} in this community.",
                 remedy="Load the community anew and choose one of its grids.",
+                zh=(f"本社区没有网格 {missing[0]}。", "请重新载入社区，再选择其中的网格。"),
             )
 
     def _array(self, grids: Sequence[int]) -> Geometries:
@@ -465,6 +488,10 @@ class Partition:
                 f"A piece of {areas.min():.2f} m² would be left.",
                 at=self._place(faces[int(np.argmin(areas))]),
                 remedy="Draw along the boundary there, or well away from it.",
+                zh=(
+                    f"会留下一块只有 {areas.min():.2f} 平方米的碎片。",
+                    "请沿着那里的边界画，或离边界远一些。",
+                ),
             )
 
     def _one_piece_each(self, faces: Geometries, labels: NDArray[np.int64]) -> None:
@@ -479,6 +506,10 @@ class Partition:
                 else "The new grid would be in several pieces.",
                 at=self._place(parts[int(np.argmin(shapely.area(parts)))]),
                 remedy="Leave it connected along an edge, or take the cut-off part as well.",
+                zh=(
+                    "有网格会断成几块。" if label > 0 else "新网格会断成几块。",
+                    "请留出相连的边，或把断开的部分一并划入。",
+                ),
             )
 
     def _drawn(
@@ -487,7 +518,11 @@ class Partition:
         """Lead a drawn line onto vertices and edges it all but touches; in units."""
         cut = to_units(line)
         if shapely.is_empty(cut) or shapely.length(cut) == 0:
-            raise PartitionError("The line has no length.", remedy="Draw two points or more.")
+            raise PartitionError(
+                "The line has no length.",
+                remedy="Draw two points or more.",
+                zh=("这条线没有长度。", "请至少画两个点。"),
+            )
         borders = shapely.union_all(shapely.boundary(self._array(grids)))
         near = self._reach(SNAP_M)
         cut = shapely.snap(cut, shapely.multipoints(shapely.get_coordinates(borders)), near)
@@ -651,6 +686,12 @@ class Partition:
                 }[flaws[0].rule],
                 at=flaws[0].at,
                 remedy="Draw it so that boundaries meet in common vertices and do not cross.",
+                zh=(
+                    {"polygon": "有边界会与自己相交或相接。", "edge": "边界之间会重叠或留下缝隙。"}[
+                        flaws[0].rule
+                    ],
+                    "请让边界在公共顶点相接，不要交叉。",
+                ),
             )
         return Change(
             {g: to_degrees(s) for g, s in after.items()},
@@ -715,6 +756,7 @@ class Partition:
                 "There is no boundary here.",
                 at=(at.x / UNITS, at.y / UNITS),
                 remedy="Drag a vertex or an edge of a grid.",
+                zh=("这里没有边界。", "请拖动网格的顶点或边。"),
             )
         foot = shapely.line_interpolate_point(
             lines[nearest], shapely.line_locate_point(lines[nearest], at)

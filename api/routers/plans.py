@@ -55,8 +55,16 @@ def create(
 ) -> Response:
     """Make a draft from the published plan, from another, or with every community as one grid."""
     source = body.source if isinstance(body.source, str) else body.source.plan
+    limits = {} if body.limits is None else body.limits.model_dump()
     with service.database.transaction(actor=account.name) as connection:
-        plan = create_plan(connection, body.name, source, author=account.name)
+        plan = create_plan(
+            connection,
+            body.name,
+            source,
+            author=account.name,
+            household_limit=limits.get("households"),
+            people_limit=limits.get("people"),
+        )
         made = read_plan(connection, plan)
     location = str(request.url_for("plan", plan_id=plan))
     return JsonResponse(made, status_code=201, headers={"Location": location})

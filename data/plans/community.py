@@ -338,6 +338,10 @@ def require(community: Community, version: int | None) -> None:
         raise ConflictError(
             f"Plan {community.plan_id} is {community.state}; only drafts are changed.",
             remedy="Return it to draft, or make a draft from it.",
+            zh=(
+                f"方案 {community.plan_id} 不是草案，只有草案可以修改。",
+                "请先退回为草案，或由它新建草案。",
+            ),
         )
     if version is not None and version != community.version:
         raise StaleRowError(

@@ -32,6 +32,18 @@ SELECT t.id AS building, t.code AS building_code, t.name, o.code AS "from", n.co
  WHERE a.plan_id = :before AND o.code <> n.code
  ORDER BY o.code, n.code, t.code
 """
+# A neighbour's new vertex on a straight edge lies beside it by the rounding of coordinates.
+_LIKE_BEFORE = """
+SELECT o.code
+  FROM plan_grids o JOIN plan_grids n ON n.code = o.code AND n.plan_id = :after
+ WHERE o.plan_id = :before AND o.kind <> 'micro' AND n.kind <> 'micro'
+   AND NOT ST_OrderingEquals(o.geom, n.geom)
+   AND o.geom && ST_Expand(n.geom, :apart)
+   AND ST_HausdorffDistance(o.geom, n.geom) <= :apart
+   AND ST_Area(ST_SymDifference(o.geom, n.geom)) <= :apart * ST_Perimeter(o.geom)
+"""
+SAME_BOUNDARY_DEG = 2e-9
+"""Boundaries nowhere further apart than this are the same, degrees: 0.2 mm, two roundings."""
 _FIGURES = ("households", "people", "buildings", "staff")
 
 
@@ -56,8 +68,9 @@ def published_plan(connection: Connection) -> int:
 def compare_plans(connection: Connection, plan_id: int, other: int | None) -> dict[str, Any]:
     """Say what a plan changes against another.
 
-    A grid is the same where the code is. A code that one side lacks is set beside the grid of the
-    other side that holds most of its households.
+    A grid is the same where the code is. Its boundary has changed where it runs elsewhere (by more
+    than `SAME_BOUNDARY_DEG`), not where it only has a vertex more or less. A code that one side
+    lacks is set beside the grid of the other side that holds most of its households.
 
     Parameters
     ----------
@@ -79,6 +92,9 @@ def compare_plans(connection: Connection, plan_id: int, other: int | None) -> di
     }
     before = {r["code"]: dict(r) for r in _rows(connection, _GRIDS, plan=before_id)}
     after = {r["code"]: dict(r) for r in _rows(connection, _GRIDS, plan=plan_id)}
+    bounds: dict[str, Any] = {"before": before_id, "after": plan_id, "apart": SAME_BOUNDARY_DEG}
+    for row in _rows(connection, _LIKE_BEFORE, **bounds):
+        after[row["code"]]["shape"] = before[row["code"]]["shape"]
     moved = [dict(r) for r in _rows(connection, _MOVED, before=before_id, after=plan_id)]
     went: dict[str, dict[str, int]] = {}
     came: dict[str, dict[str, int]] = {}
@@ -103,7 +119,7 @@ def compare_plans(connection: Connection, plan_id: int, other: int | None) -> di
     return {"before": before_id, "after": plan_id, "totals": totals, "grids": grids, "moved": moved}
 
 
-def _rows(connection: Connection, statement: str, **values: int) -> list[Any]:
+def _rows(connection: Connection, statement: str, **values: float) -> list[Any]:
     return list(connection.execute(text(statement), values).mappings())
 
 

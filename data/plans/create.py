@@ -95,7 +95,15 @@ class PlanReport:
         }
 
 
-def create_plan(connection: Connection, name: str, source: str | int, *, author: str) -> int:
+def create_plan(
+    connection: Connection,
+    name: str,
+    source: str | int,
+    *,
+    author: str,
+    household_limit: int | None = None,
+    people_limit: int | None = None,
+) -> int:
     """Make a draft.
 
     Parameters
@@ -106,6 +114,8 @@ def create_plan(connection: Connection, name: str, source: str | int, *, author:
     source : "published", "empty" or int
         What it begins with: the published plan, every community as one grid, or a plan by id.
     author : str
+    household_limit, people_limit : int, optional
+        Most households and people of a base grid, at least 1; None for those of the source.
 
     Raises
     ------
@@ -114,6 +124,18 @@ def create_plan(connection: Connection, name: str, source: str | int, *, author:
     InvalidRowError
         If the name is empty or too long.
     """
+    plan = _begin(connection, name, source, author)
+    connection.execute(
+        text(
+            "UPDATE plans SET household_limit = coalesce(:households, household_limit),"
+            " people_limit = coalesce(:people, people_limit) WHERE id = :plan"
+        ),
+        {"plan": plan, "households": household_limit, "people": people_limit},
+    )
+    return plan
+
+
+def _begin(connection: Connection, name: str, source: str | int, author: str) -> int:
     if source == "empty":
         return plan_from_grids(connection, name, [], author=author).plan
     if source == "published":

@@ -164,7 +164,9 @@ def edit(
     changed = tuple(g for g, row in after.grids.items() if row is not community.grids.get(g))
     if not changed and not draft.removed:
         raise InvalidRowError(
-            "This edit changes nothing.", remedy="Draw or choose something else than is there."
+            "This edit changes nothing.",
+            remedy="Draw or choose something else than is there.",
+            zh=("这次编辑没有改变任何内容。", "请画出或选择与现状不同的内容。"),
         )
     result = EditResult(None, community, after, changed, tuple(draft.removed), tuple(draft.lineage))
     return result if preview else _write(connection, result, request, author)
@@ -240,6 +242,7 @@ def _draw_micro(draft: _Draft, request: Request, patch: shapely.Geometry) -> Non
             "There is no base grid under this micro-grid.",
             at=(middle.x, middle.y),
             remedy="Draw it inside one base grid.",
+            zh=("这个微网格下面没有基础网格。", "请画在一个基础网格以内。"),
         )
     shape = shapely.intersection(shape, parent.shape, grid_size=1e-9)
     for other in draft.rows.values():
@@ -250,6 +253,10 @@ def _draw_micro(draft: _Draft, request: Request, patch: shapely.Geometry) -> Non
             "What is left inside the base grid, beside other micro-grids, is not one piece.",
             at=(middle.x, middle.y),
             remedy="Draw it on free ground inside one base grid.",
+            zh=(
+                "除去其他微网格后，在基础网格内剩下的不是完整的一块。",
+                "请画在一个基础网格内的空地上。",
+            ),
         )
     serials = [
         int(g.code[-2:])
@@ -290,6 +297,10 @@ def _rename(connection: Connection, draft: _Draft, request: Request, _taken: set
             raise InvalidRowError(
                 f"The code {code} is not one of {draft.community.name}.",
                 remedy=fault.remedy,
+                zh=(
+                    f"编码 {code} 不属于{draft.community.name}。",
+                    "请用本社区的编码加三位顺序号。",
+                ),
                 faults=(fault,),
             )
         taken = connection.execute(
@@ -298,7 +309,9 @@ def _rename(connection: Connection, draft: _Draft, request: Request, _taken: set
         ).scalar_one_or_none()
         if taken:
             raise ConflictError(
-                f"The code {code} belongs to another grid.", remedy="Choose a free one."
+                f"The code {code} belongs to another grid.",
+                remedy="Choose a free one.",
+                zh=(f"编码 {code} 已属于另一个网格。", "请换一个未使用的编码。"),
             )
         draft.lineage.append((grid.code, code))
     if request.get("staff") is not None:
@@ -326,6 +339,7 @@ def _change_kind(
         raise InvalidRowError(
             "A grid that is part of the community's partition is base or exclusive.",
             remedy="Draw micro-grids inside a base grid.",
+            zh=("构成社区整体划分的网格只能是基础网格或专属网格。", "微网格请画在基础网格以内。"),
         )
     if grid.kind != request["grid_kind"]:
         draft.rows[grid.id] = replace(grid, kind=request["grid_kind"])
@@ -338,6 +352,7 @@ def _remove(_connection: Connection, draft: _Draft, request: Request, _taken: se
             "Removing this grid would leave a gap.",
             at=_place(grid.shape),
             remedy="Merge it with a neighbour; only micro-grids are removed.",
+            zh=("撤销这个网格会留下空缺。", "请把它与相邻网格合并；只有微网格可以直接撤销。"),
         )
     del draft.rows[grid.id]
     draft.removed.append(grid.id)
@@ -364,6 +379,11 @@ def _grid(draft: _Draft, grid: int, *, micro: bool = False) -> GridRow:
             f"{draft.community.name} has no grid {grid} in this plan"
             + ("." if row is None else " that is no micro-grid."),
             remedy="Load the grids of the community anew and choose one of them.",
+            zh=(
+                f"本方案中{draft.community.name}没有网格 {grid}"
+                + ("。" if row is None else "（微网格除外）。"),
+                "请重新载入社区的网格，再选择其中一个。",
+            ),
         )
     return row
 
@@ -412,6 +432,7 @@ def _new_rows(draft: _Draft, change: Change, taken: set[str]) -> dict[int, GridR
         raise ConflictError(
             f"{community.name} has used all its 999 grid numbers.",
             remedy="Renumber the community.",
+            zh=(f"{community.name}的 999 个网格编号已经用完。", "请对本社区重新编号。"),
         ) from error
     # New grids of one edit are numbered among themselves as everywhere: west to east.
     order = numbered([change.after[g] for g in new])
@@ -448,6 +469,7 @@ def building_patch(
         raise NotFoundError(
             f"Building {unknown[0]} is not in {community.name} in this plan.",
             remedy="Choose buildings of the community.",
+            zh=(f"本方案中楼栋 {unknown[0]} 不在{community.name}。", "请选择本社区的楼栋。"),
         )
     parts = [
         part
@@ -458,6 +480,7 @@ def building_patch(
         raise InvalidRowError(
             "These buildings are in the grid already.",
             remedy="Choose buildings of a neighbour.",
+            zh=("这些楼栋已经在这个网格里。", "请选择相邻网格的楼栋。"),
         )
     return shapely.union_all(parts, grid_size=1e-9)
 

@@ -53,5 +53,6 @@ def street_line(
         raise NotFoundError(
             f"No street {street!r} passes through this grid.",
             remedy="Name a street of the base map as its label reads, or draw the line.",
+            zh=(f"街道“{street}”不经过这个网格。", "请按底图标注填写街道名，或直接画线。"),
         )
     return shapely.line_merge(shapely.union_all(parts))

@@ -10,7 +10,9 @@ from typing import Any
 import httpx
 import pytest
 from plan_town import community_ids, line, seed_plan
+from shapely.geometry import Point, shape
 from sqlalchemy import text
+from town import lonlat
 
 from data.database import Database
 
@@ -123,6 +125,37 @@ def test_a_comparison_names_new_grids_and_every_moved_building(
     same = client.get(f"/api/v1/plans/{draft}/compare", params={"with": draft}).json()
     assert same["grids"] == []
     assert same["moved"] == []
+
+
+def test_a_neighbour_that_only_gained_a_vertex_is_not_changed(
+    client: httpx.Client, draft: int, c1: int
+) -> None:
+    found = grids(client, draft, c1)
+    west = next(f for f in found if shape(f["geometry"]).contains(Point(lonlat(50, 355))))
+    x = shape(west["geometry"]).bounds[2]
+    beside = Point(x + 1e-5, lonlat(0, 355)[1])
+    east = next(f for f in found if shape(f["geometry"]).contains(beside))
+    # Parted from the boundary between both, at a place where neither has a vertex.
+    body = {
+        "kind": "split",
+        "community": c1,
+        "grid": west["id"],
+        "line": {
+            "type": "LineString",
+            "coordinates": [lonlat(-90, 333.3), (x + 1e-4, lonlat(0, 377.7)[1])],
+        },
+    }
+    version = {"If-Match": '"1"'}
+    answer = client.post(f"/api/v1/plans/{draft}/edits", json=body, headers=version)
+    assert answer.status_code == 200, answer.text
+    now = {f["id"]: f for f in grids(client, draft, c1)}
+    assert len(now[east["id"]]["geometry"]["coordinates"][0]) == 1 + len(
+        east["geometry"]["coordinates"][0]
+    )
+    compared = client.get(f"/api/v1/plans/{draft}/compare").json()["grids"]
+    assert {g["change"] for g in compared} == {"changed", "new"}
+    assert [g["grid_after"] for g in compared if g["boundary_changed"]] == [west["id"]]
+    assert east["id"] not in {g["grid_after"] for g in compared}
 
 
 def test_a_grid_over_its_limit_gets_moves_that_work(

@@ -117,7 +117,49 @@ def test_a_refused_edit_names_the_place(client: httpx.Client, draft: int, c1: in
     assert answer.status_code == 422
     problem = answer.json()
     assert problem["at"]["type"] == "Point"
-    assert problem["remedy"]
+    assert problem["detail_zh"] == "这条线没有把网格分成两部分。"
+    assert problem["remedy_zh"] == "请从网格的一边画到另一边。"
+    assert problem["remedy"] == "Draw it from one side of the grid to another."
+
+
+def test_a_draft_may_have_limits_of_its_own(
+    client: httpx.Client, published: int, draft: int, c1: int
+) -> None:
+    def make(**limits: int) -> httpx.Response:
+        body = {"name": "草案", "source": {"plan": draft}, "limits": limits}
+        return client.post("/api/v1/plans", json=body)
+
+    usual = client.get(f"/api/v1/plans/{draft}").json()["limits"]
+    assert usual == {"households": 300, "people": 1000}
+    assert make().json()["limits"] == usual
+    made = make(households=7).json()
+    assert made["limits"] == {"households": 7, "people": 1000}
+    over = [f for f in grids(client, made["id"], c1) if f["properties"]["households"] > 7]
+    assert over
+    for grid in over:
+        rules = {b["rule"]: b for b in grid["properties"]["broken"]}
+        assert rules["households"]["limit"] == 7
+    heir = client.post("/api/v1/plans", json={"name": "再改", "source": {"plan": made["id"]}})
+    assert heir.json()["limits"] == made["limits"]
+    assert client.get(f"/api/v1/plans/{published}").json()["limits"] == usual
+    for wrong in (0, -5, 10**9):
+        assert make(households=wrong).status_code == 422
+        assert make(people=wrong).status_code == 422
+
+
+def test_other_refusals_of_an_edit_say_why_in_chinese_too(
+    client: httpx.Client, draft: int, c1: int
+) -> None:
+    one = grids(client, draft, c1)[0]["id"]
+    for body, said in (
+        ({"kind": "split", "grid": one, "street": "无名路"}, "街道“无名路”不经过这个网格。"),
+        ({"kind": "rename", "grid": one, "code": "X-1"}, "编码 X-1 不属于城西社区。"),
+        ({"kind": "remove", "grid": one}, "撤销这个网格会留下空缺。"),
+        ({"kind": "remove", "grid": 999_999}, "本方案中城西社区没有网格 999999。"),
+    ):
+        problem = edited(client, draft, {"community": c1, **body}).json()
+        assert problem["detail_zh"] == said
+        assert problem["remedy_zh"].endswith("。")
 
 
 @pytest.mark.parametrize(

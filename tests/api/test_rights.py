@@ -10,6 +10,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from people import HTML, add_person, browsing, log_in, token_for
+from plan_town import seed_plan
 from running import running
 from starlette.routing import Mount
 from town import lonlat, seed_layers
@@ -383,6 +384,123 @@ def test_who_draws_does_not_publish_and_who_publishes_does_not_draw(client, toke
         western, json=station(WEST), headers=tokens["west planner"] | {"If-Match": '"3"'}
     )
     assert answer.status_code == 403
+
+
+@pytest.fixture(scope="module")
+def published_plan(town: Database) -> int:
+    with town.transaction("test") as connection:
+        return seed_plan(connection)
+
+
+@pytest.fixture
+def draft(client, tokens, published_plan) -> int:
+    """A draft that the city's planner has made."""
+    made = client.post(
+        "/api/v1/plans",
+        json={"name": "草案", "source": {"plan": published_plan}},
+        headers=tokens["city planner"],
+    )
+    assert made.status_code == 201, made.text
+    return made.json()["id"]
+
+
+def plan_state(client, headers, plan: int) -> tuple[list, list]:
+    """What an unwanted write would change: every grid with its figures, every edit."""
+    return (
+        client.get(f"/api/v1/plans/{plan}/grids", headers=headers).json()["features"],
+        client.get(f"/api/v1/plans/{plan}/edits", headers=headers).json()["edits"],
+    )
+
+
+def renaming(client, headers, plan: int, community: str, name: str) -> tuple[dict, dict]:
+    """Body and version of an edit in a community."""
+    one = next(
+        c
+        for c in client.get(f"/api/v1/plans/{plan}/communities", headers=headers).json()[
+            "communities"
+        ]
+        if c["name"] == community
+    )
+    found = client.get(
+        f"/api/v1/plans/{plan}/grids", params={"community": one["id"]}, headers=headers
+    ).json()
+    body = {
+        "kind": "rename",
+        "community": one["id"],
+        "grid": found["features"][0]["id"],
+        "name": name,
+    }
+    return body, {"If-Match": f'"{one["version"]}"'}
+
+
+def test_a_planner_edits_undoes_and_redoes_in_his_community_only(client, tokens, draft):
+    city = tokens["city planner"]
+    here, there = tokens["west planner"], tokens["east planner"]
+    address = f"/api/v1/plans/{draft}"
+    body, version = renaming(client, city, draft, "城西社区", "西边的名字")
+    before = plan_state(client, city, draft)
+    for stale in (version, {"If-Match": '"77"'}):  # a stale version tells no more
+        answer = client.post(f"{address}/edits", json=body, headers=there | stale)
+        assert (answer.status_code, answer.json()["type"][-13:]) == (403, "right-missing")
+        assert "present" not in answer.json()
+    assert plan_state(client, city, draft) == before
+    done = client.post(f"{address}/edits", json=body, headers=here | version)
+    assert done.status_code == 200, done.text
+    edited = plan_state(client, city, draft)
+    assert edited[1][0]["author"] == "west planner"
+
+    for step, wanted in (("undo", before[0]), ("redo", edited[0])):
+        now = plan_state(client, city, draft)
+        seen = {"If-Match": renaming(client, city, draft, "城西社区", "")[1]["If-Match"]}
+        # By the community, and by the plan: whose edit it is turns out in between.
+        for ask, headers in (({"community": body["community"]}, there | seen), (None, there)):
+            answer = client.post(f"{address}/{step}", json=ask, headers=headers)
+            assert (answer.status_code, answer.json()["type"][-13:]) == (403, "right-missing")
+        assert plan_state(client, city, draft) == now
+        answer = client.post(
+            f"{address}/{step}", json={"community": body["community"]}, headers=here | seen
+        )
+        assert answer.status_code == 200, answer.text
+        names = [f["properties"]["name"] for f in plan_state(client, city, draft)[0]]
+        assert names == [f["properties"]["name"] for f in wanted]
+
+
+def test_the_planner_of_a_street_edits_all_its_communities(client, tokens, draft):
+    who = tokens["street planner"]
+    for community in ("城西社区", "城东社区"):
+        body, version = renaming(client, who, draft, community, f"{community}一格")
+        answer = client.post(f"/api/v1/plans/{draft}/edits", json=body, headers=who | version)
+        assert answer.status_code == 200, answer.text
+
+
+def test_a_plan_is_published_by_a_publisher_of_the_whole_city_only(
+    client, town, tokens, draft, published_plan
+):
+    boss = add_person(town, "city publisher", Grant("publisher"))
+    city = {"Authorization": f"Bearer {token_for(town, boss, 'publisher')}"}
+    street = add_person(town, "street publisher", Grant("publisher", "T1"))
+    street = {"Authorization": f"Bearer {token_for(town, street, 'publisher')}"}
+    address = f"/api/v1/plans/{draft}"
+    sent = client.post(f"{address}/state", json={"to": "review"}, headers=tokens["city planner"])
+    assert sent.status_code == 200, sent.text
+    for who in (tokens["west publisher"], street, tokens["city planner"], tokens["west planner"]):
+        answer = client.post(f"{address}/state", json={"to": "published"}, headers=who)
+        assert (answer.status_code, answer.json()["type"][-13:]) == (403, "right-missing")
+    assert client.get(address, headers=city).json()["state"] == "review"
+    assert client.post(f"{address}/state", json={"to": "published"}, headers=city).is_success
+    assert client.get(address, headers=city).json()["state"] == "published"
+    assert client.get(f"/api/v1/plans/{published_plan}", headers=city).json()["state"] == "archived"
+
+
+@pytest.mark.parametrize("page", ["", "/{}/edit", "/{}/review", "/{}/compare"])
+def test_pages_of_plans_ask_for_the_log_in_and_name_who_is_there(people, url, draft, page):
+    path = f"/plans{page.format(draft)}"
+    led = people["nobody"].get(path, headers=HTML)
+    assert led.status_code == 303
+    assert led.headers["location"].startswith("/login?next=%2Fplans")
+    shown = people["viewer"].get(path, headers=HTML)
+    assert shown.status_code == 200
+    assert "the viewer" in shown.text
 
 
 def test_a_station_that_is_not_there_is_not_found_whoever_asks(client, tokens):

@@ -15,7 +15,7 @@ from openpyxl import load_workbook
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from running import running
 from sqlalchemy import text
-from town import lonlat, polygon, seed_layers, seed_network
+from town import line, lonlat, polygon, seed_layers, seed_network
 
 from data.database import Database
 from data.plans.create import GivenGrid, plan_from_grids
@@ -335,6 +335,164 @@ def test_brushed_buildings_go_to_the_chosen_grid(page: Page, town: Town) -> None
     assert is_partition(town, plan)
 
 
+def test_the_line_between_two_grids_is_drawn_anew(page: Page, town: Town) -> None:
+    plan = town.draft()
+    before = town.grids(plan)
+    open_editor(page, town, plan)
+    choose(page, 100, 250, "西南网格")
+    page.keyboard.down("Control")
+    choose(page, 600, 250, "东南网格")
+    page.keyboard.up("Control")
+    page.click("[data-tool=reshape]")
+    with page.expect_response(lambda r: "/edits?preview=true" in r.url and r.ok):
+        click(page, 350, -90)
+        click(page, 430, 200)
+        page.mouse.dblclick(*on_screen(page, *MIDDLE_M))
+    expect(page.locator("#gp-preview tbody tr:not(.gp-rule)")).to_have_count(2)
+    save(page)
+    after = town.grids(plan)
+    bulge = shapely.Point(lonlat(410, 205))
+    assert before["东南网格"].contains(bulge)
+    assert after["西南网格"].contains(bulge)
+    assert after["西北网格"].equals_exact(before["西北网格"])
+    assert is_partition(town, plan)
+
+
+def test_buildings_in_a_lasso_go_to_the_chosen_grid(page: Page, town: Town) -> None:
+    plan = town.draft()
+    homes = town.homes(plan)
+    open_editor(page, town, plan)
+    choose(page, 250, 250, "西南网格")
+    page.click("[data-tool=transfer]")
+    page.wait_for_load_state("networkidle")
+    page.locator(".gp-hint").get_by_role("button", name="套索").click()
+    drag(page, (420, 20), (490, 20), (490, 290), (420, 290), (422, 30))
+    expect(page.locator(".gp-hint")).to_contain_text("2 栋")
+    page.click("#gp-finish")
+    page.locator("#gp-save").wait_for()
+    save(page)
+    after = town.homes(plan)
+    assert after["西南网格"] - homes["西南网格"] == homes["东南网格"] - after["东南网格"] == 14 + 16
+    assert is_partition(town, plan)
+
+
+def test_a_grid_is_split_along_a_street_chosen_by_name(page: Page, town: Town) -> None:
+    with town.database.transaction("test") as connection:
+        connection.execute(
+            text(
+                "INSERT INTO base_features (layer, kind, name, geom, source, source_key) VALUES"
+                " ('road', 'residential', '中街', ST_GeomFromText(:wkt, 4326), 'test', 'w1')"
+            ),
+            {"wkt": line((-150, 200), (150, 200), (450, 200))},
+        )
+    plan = town.draft()
+    before = town.grids(plan)
+    open_editor(page, town, plan)
+    choose(page, 100, 250, "西南网格")
+    page.click("[data-tool=split]")
+    with page.expect_response(lambda r: "/edits?preview=true" in r.url and r.ok):
+        page.select_option(".gp-street", "中街")
+    save(page)
+    after = town.grids(plan)
+    new = after[next(iter(after.keys() - before.keys()))]
+    street = shapely.LineString([lonlat(-50, 200), lonlat(350, 200)])
+    shared = shapely.intersection(new.boundary, after["西南网格"].boundary)
+    assert shapely.hausdorff_distance(shared, street) < 1e-6  # a tenth of a metre
+    assert is_partition(town, plan)
+
+
+def test_a_community_is_numbered_anew_from_west_to_east(page: Page, town: Town) -> None:
+    plan = town.draft()
+    named = {f["properties"]["name"]: f for f in town.get(f"/plans/{plan}/grids")["features"]}
+    west = named["西北网格"]
+    course = [list(lonlat(x, y)) for x, y in ((-60, 900), (360, 900))]
+    parted = httpx.post(
+        f"{town.url}/api/v1/plans/{plan}/edits",
+        json={
+            "kind": "split",
+            "community": west["properties"]["community"],
+            "grid": west["id"],
+            "line": {"type": "LineString", "coordinates": course},
+        },
+        headers={"If-Match": '"1"'},
+    )
+    assert parted.status_code == 200, parted.text
+
+    def numbers() -> list[tuple[str, str]]:
+        with town.database.connect() as connection:
+            rows = connection.execute(
+                text(
+                    "SELECT right(code, 3) AS serial, name FROM plan_grids"
+                    " WHERE plan_id = :plan AND community_id = :community ORDER BY code"
+                ),
+                {"plan": plan, "community": west["properties"]["community"]},
+            ).all()
+        return [(row.serial, row.name) for row in rows]
+
+    new = numbers()[-1]
+    assert new[0] == "005"
+    open_editor(page, town, plan)
+    choose(page, 600, 700, "东北网格")
+    page.click("[data-tool=rename]")
+    page.locator("#gp-task").get_by_role("button", name="重新编号").click()
+    page.locator("#gp-save").wait_for()
+    save(page)
+    wanted = [new[1], "西北网格", "西南网格", "东北网格", "东南网格"]
+    assert numbers() == [(f"{n:03}", name) for n, name in enumerate(wanted, 1)]
+
+
+def test_a_base_grid_becomes_exclusive(page: Page, town: Town) -> None:
+    plan = town.draft()
+    open_editor(page, town, plan)
+    choose(page, 600, 700, "东北网格")
+    page.click("[data-tool=kind]")
+    page.click("#gp-form-ok")
+    page.locator("#gp-save").wait_for()
+    save(page)
+    expect(page.locator("#gp-selected .gp-kind")).to_have_text("专属网格")
+    with town.database.connect() as connection:
+        rows = connection.execute(
+            text("SELECT name, kind FROM plan_grids WHERE plan_id = :plan"), {"plan": plan}
+        ).all()
+    kinds = {row.name: row.kind for row in rows}
+    assert kinds.pop("东北网格") == "exclusive"
+    assert set(kinds.values()) == {"base"}
+
+
+def test_a_micro_grid_is_removed_from_the_card_of_its_grid(page: Page, town: Town) -> None:
+    plan = town.draft()
+    community = town.get(f"/plans/{plan}/communities")["communities"][0]["id"]
+    ring = [(20, 20), (200, 20), (200, 200), (20, 200), (20, 20)]
+    patch = {"type": "Polygon", "coordinates": [[list(lonlat(x, y)) for x, y in ring]]}
+    drawn = httpx.post(
+        f"{town.url}/api/v1/plans/{plan}/edits",
+        json={
+            "kind": "draw",
+            "community": community,
+            "patch": patch,
+            "grid_kind": "micro",
+            "name": "微网格一",
+        },
+        headers={"If-Match": '"1"'},
+    )
+    assert drawn.status_code == 200, drawn.text
+    assert "微网格一" in town.grids(plan)
+    open_editor(page, town, plan, zoom=17)
+    look_at(page, 200, 250, zoom=17)
+    choose(page, 250, 300, "西南网格")
+    entry = page.locator(".gp-micro li", has_text="微网格一")
+    entry.get_by_role("button").click()
+    page.locator("#gp-save").wait_for()
+    save(page)
+    assert "微网格一" not in town.grids(plan)
+    expect(entry).to_have_count(0)
+    assert is_partition(town, plan)
+    with page.expect_response(lambda r: r.url.endswith("/undo") and r.ok):
+        page.keyboard.press("Control+z")
+    expect(entry).to_have_count(1)
+    assert "微网格一" in town.grids(plan)
+
+
 def test_a_refused_line_is_marked_on_the_map_and_nothing_is_written(page: Page, town: Town) -> None:
     plan = town.draft()
     before = town.grids(plan)
@@ -345,7 +503,8 @@ def test_a_refused_line_is_marked_on_the_map_and_nothing_is_written(page: Page, 
         click(page, 60, 230)
         page.mouse.dblclick(*on_screen(page, 150, 260))  # ends inside the grid
     assert answer.value.status == 422
-    expect(page.locator("#gc-problem")).to_be_visible()
+    expect(page.locator("#gc-problem")).to_contain_text("这条线没有把网格分成两部分。")
+    expect(page.locator("#gc-problem")).to_contain_text("请从网格的一边画到另一边。")
     expect(page.locator(".gp-here")).to_have_count(1)
     assert town.grids(plan) == before
 
@@ -517,10 +676,15 @@ def test_a_draft_is_made_sent_commented_returned_and_put_into_use(page: Page, to
     page.click("#gp-new")
     page.fill("#gp-form-name", "年度调整")
     page.select_option("#gp-form-source", str(town.source))
+    page.fill("#gp-form-households", "280")
     page.locator("#gp-form button[type=submit]").click()
     page.locator(".gp-label").first.wait_for()
     plan = int(page.url.split("/plans/")[1].split("/")[0])
     look_at(page, *MIDDLE_M, zoom=16)
+    assert town.get(f"/plans/{plan}")["limits"] == {"households": 280, "people": 1000}
+    choose(page, 100, 300, "西南网格")
+    expect(page.locator("#gp-selected .gp-measures")).to_contain_text("/ 280")
+    page.keyboard.press("Escape")
     page.click("[data-tool=merge]")
     click(page, 100, 300)
     click(page, 600, 300)
@@ -590,14 +754,14 @@ def test_nets_that_differ_are_shown_in_conflict_and_made_one(page: Page, town: T
     one, other = town.draft(), town.draft()
     ids = {f["properties"]["name"]: f["id"] for f in town.get(f"/plans/{other}/grids")["features"]}
     community = town.get(f"/plans/{other}/communities")["communities"][0]["id"]
-    line = [list(lonlat(x, y)) for x, y in ((350, -50), (480, 200), (350, 500))]
+    course = [list(lonlat(x, y)) for x, y in ((350, -50), (480, 200), (350, 500))]
     answer = httpx.post(
         f"{town.url}/api/v1/plans/{other}/edits",
         json={
             "kind": "reshape",
             "community": community,
             "between": [ids["西南网格"], ids["东南网格"]],
-            "line": {"type": "LineString", "coordinates": line},
+            "line": {"type": "LineString", "coordinates": course},
         },
         headers={"If-Match": '"1"'},
     )

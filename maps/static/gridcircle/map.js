@@ -37,8 +37,9 @@ window.Gridcircle = (function () {
   const minutes = (value) => (value === null || value === undefined ? "–" : `${number(value, 1)} ${word("min")}`);
 
   /**
-   * Show what went wrong and what to do. The service's problems are English; their kind, the last
-   * part of `type`, has words in the page's language, and what is special to the case folds away.
+   * Show what went wrong and what to do. The kind of a problem, the last part of its `type`, has words
+   * in the page's language. Where the service says the case itself in Chinese (`detail_zh`), a Chinese
+   * page shows that; else the kind's advice, and the English detail folds away.
    */
   function showProblem(told) {
     const problem = told || standing;
@@ -53,6 +54,10 @@ window.Gridcircle = (function () {
       for (const text of [problem.detail, problem.remedy]) {
         if (text) box.append(element("span", {}, text));
       }
+      return;
+    }
+    if (problem.detail_zh) {
+      for (const text of [problem.detail_zh, problem.remedy_zh]) if (text) box.append(element("span", {}, text));
       return;
     }
     box.append(element("span", {}, word(`r_${kind}`)));

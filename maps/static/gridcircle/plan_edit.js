@@ -86,6 +86,7 @@ Gridcircle.begin = function (map) {
 
   /** Micro-grids lie inside their base grids and are drawn where they are large enough. */
   async function readMicro(signal) {
+    const had = micro.length;
     micro = [];
     if (map.getZoom() >= MICRO_FROM) {
       const told = await Plan.ask(id, `/grids?kind=micro&limit=${MOST}&bbox=${Plan.viewBox(map)}`, { signal });
@@ -97,7 +98,7 @@ Gridcircle.begin = function (map) {
       L.geoJSON(feature, { renderer, interactive: false, pmIgnore: true, snapIgnore: true,
         style: { color: "#12263f", weight: 1.2, dashArray: "3 4", fill: false } }).addTo(inner);
     }
-    if (micro.length) showSelected();
+    if (micro.length || had) showSelected();
   }
   /** Read in the background: what somebody is being told stays, unless this fails, too. */
   async function quietly(task) {

@@ -77,9 +77,15 @@ Gridcircle.begin = function (map) {
     const select = element("select", { id: "gp-form-source" });
     Gridcircle.options(select, choices,
       source && source.state !== "published" ? source.id : published ? "published" : "empty");
+    // Left empty, a limit is as in the source.
+    const limit = (which) => element("input", { type: "number", id: `gp-form-${which}`, min: "1", step: "1",
+      max: which === "people" ? "1000000" : "100000", inputmode: "numeric", placeholder: word("plan_limit_same") });
+    const [households, people] = [limit("households"), limit("people")];
     form.replaceChildren(
       element("label", { class: "gc-field", for: "gp-form-name" }, word("plan_name"), name),
       element("label", { class: "gc-field", for: "gp-form-source" }, word("plan_source"), select),
+      element("label", { class: "gc-field", for: "gp-form-households" }, word("plan_limit_households"), households),
+      element("label", { class: "gc-field", for: "gp-form-people" }, word("plan_limit_people"), people),
       element("div", { class: "gp-actions" },
         element("button", { type: "submit", class: "gc-button" }, word("plan_make")),
         element("button", { type: "button", class: "gp-action", onclick: () => (form.hidden = true) }, word("cancel"))));
@@ -88,7 +94,10 @@ Gridcircle.begin = function (map) {
       const chosen = select.value;
       Gridcircle.guarded(async () => {
         const made = await Gridcircle.ask("/api/v1/plans", {
-          body: { name: name.value.trim(), source: /^\d+$/.test(chosen) ? { plan: Number(chosen) } : chosen },
+          body: {
+            name: name.value.trim(), source: /^\d+$/.test(chosen) ? { plan: Number(chosen) } : chosen,
+            limits: { households: Number(households.value) || null, people: Number(people.value) || null },
+          },
         });
         location.href = `/plans/${made.id}/edit?lang=${lang}`;
       });
@@ -99,7 +108,10 @@ Gridcircle.begin = function (map) {
     name.select();
   }
   byId("gp-nets").addEventListener("click", () => GridcirclePlan.mergeNets(map, byId("gp-form"), plans));
-  byId("gp-new").addEventListener("click", () => openForm(null));
+  byId("gp-new").addEventListener("click", async () => {
+    await known; // the form offers the plans there are
+    openForm(null);
+  });
 
   async function read() {
     plans = (await Gridcircle.ask("/api/v1/plans")).plans;
@@ -118,5 +130,5 @@ Gridcircle.begin = function (map) {
     }));
     look(plans[0]);
   }
-  Gridcircle.guarded(read);
+  const known = Gridcircle.guarded(read);
 };
