@@ -25,8 +25,8 @@ from maps.print.sheet import (
     draw_scale_bar,
 )
 
-_GATE_COLOURS = {"all": "#0a6b3d", "residents": "#a45f00", "emergency": "#8c2a22"}
-_WORDS = {
+GATE_COLOURS = {"all": "#0a6b3d", "residents": "#a45f00", "emergency": "#8c2a22"}
+COMPOUND_WORDS = {
     "zh": {
         "title": "{n} 导航图",
         "gates": "大门",
@@ -41,6 +41,18 @@ _WORDS = {
         "walk": "只能步行",
         "go": "扫码导航到 {g}",
         "go_more": "高德地图",
+        "take_me": "去这里",
+        "numbers": "楼号",
+        "map": "地图：大门、楼号、停放点",
+        "skip": "跳到大门列表",
+        "other": "English",
+        "forms": "其他形式",
+        "single": "单个网页文件",
+        "picture": "图片",
+        "poster": "PDF（A4）",
+        "map_app": "用{app}地图打开",
+        "north": "北在上方",
+        "edition": "第 {n} 版",
         "printed": "{d} 制图 · 底图 {a} · WGS84",
     },
     "en": {
@@ -57,9 +69,38 @@ _WORDS = {
         "walk": "on foot only",
         "go": "Scan to go to {g}",
         "go_more": "AMap",
+        "take_me": "Take me there",
+        "numbers": "Building numbers",
+        "map": "Map: gates, building numbers, where to stop",
+        "skip": "Skip to the gates",
+        "other": "中文",
+        "forms": "Other forms",
+        "single": "One web page file",
+        "picture": "Picture",
+        "poster": "PDF (A4)",
+        "map_app": "Open in {app}",
+        "north": "north is up",
+        "edition": "edition {n}",
         "printed": "drawn {d} · map data {a} · WGS84",
     },
 }
+
+
+def labelled_gates(
+    compound: CompoundMap, language: str
+) -> list[tuple[str, str, str, str, tuple[float, float]]]:
+    """Letter, name, access, hours in words, and place of each gate, as they stand on every form."""
+    own = COMPOUND_WORDS[language]
+    return [
+        (
+            chr(65 + at % 26),
+            name or own["unnamed"].format(l=chr(65 + at % 26)),
+            access,
+            hours_in_words(hours, language),
+            place,
+        )
+        for at, (name, access, hours, place) in enumerate(compound.gates)
+    ]
 
 
 def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> bytes:
@@ -72,19 +113,10 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
     today : date
         Printed on the sheet.
     """
-    own, shared = _WORDS[language], WORDS[language]
+    own, shared = COMPOUND_WORDS[language], WORDS[language]
     title = own["title"].format(n=compound.name or "—")
     about = own["printed"].format(d=today.isoformat(), a=compound.attribution)
-    gates = [
-        (
-            chr(65 + at % 26),
-            name or own["unnamed"].format(l=chr(65 + at % 26)),
-            access,
-            hours_in_words(hours, language),
-            place,
-        )
-        for at, (name, access, hours, place) in enumerate(compound.gates)
-    ]
+    gates = labelled_gates(compound, language)
     main = next((gate for gate in gates if gate[2] == "all"), gates[0] if gates else None)
     go = own["go"].format(g=main[1]) if main else ""
     sheet = Sheet(
@@ -108,7 +140,7 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
     _buildings(sheet, frame, compound)
     for letter, _, access, _, place in gates:
         x, y = frame.on_paper(np.array([place]))[0].tolist()
-        sheet.circle(x, y, 3.4, fill=_GATE_COLOURS[access], stroke=PAPER, line_mm=0.6)
+        sheet.circle(x, y, 3.4, fill=GATE_COLOURS[access], stroke=PAPER, line_mm=0.6)
         sheet.text(x, y + 1.35, letter, 3.8, colour=PAPER, bold=True, align="centre")
     for _, place in compound.stops:
         x, y = frame.on_paper(np.array([place]))[0].tolist()
@@ -122,7 +154,7 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
     sheet.text(10, y, own["gates"], 3.8, bold=True, colour=NAVY)
     for letter, name, access, hours, _ in gates[:7]:
         y += 6
-        sheet.circle(12.6, y - 1.2, 2.5, fill=_GATE_COLOURS[access])
+        sheet.circle(12.6, y - 1.2, 2.5, fill=GATE_COLOURS[access])
         sheet.text(12.6, y - 0.1, letter, 3, colour=PAPER, bold=True, align="centre")
         line = f"{name} · {own[access]}" + (f" · {hours}" if hours else "")
         sheet.text(17, y, line, 3.4, width=72)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import html
 import io
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -64,6 +66,27 @@ def test_the_same_as_geojson(client: httpx.Client, compound: int) -> None:
     assert kinds.count("gate") == 1
     assert kinds.count("stop") == 1
     assert kinds.count("building") == 5
+
+
+def test_the_page_stands_alone_and_needs_no_script(client: httpx.Client, compound: int) -> None:
+    answer = client.get(f"/publish/compounds/{compound}/map.html")
+    assert answer.headers["content-type"].startswith("text/html")
+    page = answer.text
+    for said in ("杏花小区 导航图", "城西社区", "南门", "可通行", "南门外停车点", ">0-0<", ">1-1<"):
+        assert said in page, said
+    assert "水井" not in page
+    assert "远处充电桩" not in page
+    assert "<script" not in page
+    assert not re.search(r"(?:src|href)=[\"'](?!#|data:|https://(?:uri.amap|api.map.baidu|apis.map.qq"
+                         r"|maps.apple).com/)", page)  # fmt: skip
+    assert len(answer.content) < 100_000
+    gate = client.get("/api/v1/layers/gates").json()["features"][0]["geometry"]["coordinates"]
+    address = html.unescape(re.search(r'href="(https://uri.amap[^"]+)"', page)[1])
+    at = [float(part) for part in parse_qs(urlsplit(address).query)["to"][0].split(",")[:2]]
+    assert to_wgs84(np.array([at]), "gcj02")[0] == pytest.approx(gate, abs=2e-6)
+    english = client.get(f"/publish/compounds/{compound}/map.html?lang=en")
+    assert "open to all" in english.text
+    assert english.headers["content-language"] == "en"
 
 
 def test_a_compound_that_is_not_there_is_404(client: httpx.Client) -> None:
