@@ -41,6 +41,7 @@ COMPOUND_WORDS = {
         "walk": "只能步行",
         "go": "扫码导航到 {g}",
         "go_more": "高德地图",
+        "scan": "扫码在手机上打开此图",
         "take_me": "去这里",
         "numbers": "楼号",
         "map": "地图：大门、楼号、停放点",
@@ -69,6 +70,7 @@ COMPOUND_WORDS = {
         "walk": "on foot only",
         "go": "Scan to go to {g}",
         "go_more": "AMap",
+        "scan": "Scan to open on a phone",
         "take_me": "Take me there",
         "numbers": "Building numbers",
         "map": "Map: gates, building numbers, where to stop",
@@ -103,7 +105,9 @@ def labelled_gates(
     ]
 
 
-def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> bytes:
+def compound_sheet(
+    compound: CompoundMap, language: str, *, today: dt.date, address: str | None = None
+) -> bytes:
     """Draw a compound on A4, vector PDF.
 
     Parameters
@@ -112,6 +116,8 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
     language : str
     today : date
         Printed on the sheet.
+    address : str, optional
+        Of the published page, which the QR code then leads to instead of the first open gate.
     """
     own, shared = COMPOUND_WORDS[language], WORDS[language]
     title = own["title"].format(n=compound.name or "—")
@@ -119,12 +125,15 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
     gates = labelled_gates(compound, language)
     main = next((gate for gate in gates if gate[2] == "all"), gates[0] if gates else None)
     go = own["go"].format(g=main[1]) if main else ""
+    go_more = own["go_more"]
+    if address is not None:
+        go, go_more = own["scan"], address.split("://")[-1]
     sheet = Sheet(
         210,
         297,
         title=title,
         words=[
-            title, compound.community, about, go, *own.values(), *shared.values(), "—…□P",
+            title, compound.community, about, go, go_more, *own.values(), *shared.values(), "—…□P",
             *(part for gate in gates for part in gate[:4]), *(name for name, _ in compound.stops),
             *(name for name, _ in compound.buildings), "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         ],
@@ -175,11 +184,15 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
     for part in range(4):
         sheet.box(126 + part * 2.6, y - 1, 1.6, 0.7, fill="#8a8378")
     sheet.text(139, y, own["walk"], 3.2)
-    if main is not None:
+    if address is None and main is not None:
         (links,) = deep_links([main[4]], [f"{compound.name}{main[1]}"])
-        sheet.qr(162, 229, 38, links[0].url)
+        target: str | None = links[0].url
+    else:
+        target = address
+    if target is not None:
+        sheet.qr(162, 229, 38, target)
         sheet.text(181, 271, go, 3.2, bold=True, align="centre", width=46)
-        sheet.text(181, 276, own["go_more"], 2.8, colour=QUIET, align="centre")
+        sheet.text(181, 276, go_more, 2.8, colour=QUIET, align="centre", width=46)
     sheet.box(10, 283, 190, 0.2, fill=RULE)
     sheet.text(10, 289, about, 2.6, colour=QUIET, width=190)
     return sheet.finish()

@@ -89,6 +89,49 @@ def test_the_page_stands_alone_and_needs_no_script(client: httpx.Client, compoun
     assert english.headers["content-language"] == "en"
 
 
+def test_a_published_map_is_frozen_and_its_code_leads_to_its_page(
+    client: httpx.Client, compound: int, town: Database
+) -> None:
+    address = f"/s/c/{compound}"
+    assert client.get(address).status_code == 404
+    assert client.get(f"/publish/compounds/{compound}/edition").json()["number"] is None
+    made = client.post(f"/publish/compounds/{compound}/editions")
+    assert made.status_code == 201, made.text
+    assert (made.json()["number"], made.json()["address"]) == (1, address)
+    page = client.get(address)
+    assert "杏花小区 导航图" in page.text
+    assert "第 1 版" in page.text
+    assert "<script" not in page.text
+    for form in re.findall(rf'href="({address}[^"]*)"', page.text):
+        assert client.get(form).status_code == 200, form
+    again = client.get(address, headers={"If-None-Match": page.headers["etag"]})
+    assert again.status_code == 304
+    assert 'href="/' not in client.get(f"{address}/map.html").text
+    for name in ("qr.png", "map.png"):
+        (code,) = zxingcpp.read_barcodes(
+            Image.open(io.BytesIO(client.get(f"{address}/{name}").content))
+        )
+        assert code.text == f"{str(client.base_url).rstrip('/')}{address}"
+        assert httpx.get(code.text).status_code == 200
+    # What changes inside shows with the next edition only.
+    with town.transaction("test") as connection:
+        connection.execute(
+            text("UPDATE gates SET name = '新南门' WHERE compound_id = :id"), {"id": compound}
+        )
+    assert "新南门" not in client.get(address).text
+    assert client.post(f"/publish/compounds/{compound}/editions").json()["number"] == 2
+    assert "新南门" in client.get(address).text
+    assert "新南门" not in client.get(f"{address}/editions/1").text
+    assert client.post(f"/publish/compounds/{compound}/withdraw").json()["withdrawn"] == 2
+    assert client.post(f"/publish/compounds/{compound}/withdraw").status_code == 404
+    assert client.get(address).status_code == 404
+    assert client.get(f"{address}/editions/1").status_code == 404
+    assert client.post(f"/publish/compounds/{compound}/editions").json()["number"] == 3
+    assert client.get(address).status_code == 200
+    assert client.post("/publish/compounds/999/editions").status_code == 404
+    assert client.get(f"{address}/map.exe").status_code == 422
+
+
 def test_a_compound_that_is_not_there_is_404(client: httpx.Client) -> None:
     assert client.get("/publish/compounds/999/map.pdf").status_code == 404
     assert client.get("/publish/compounds/1/map.exe").status_code == 422

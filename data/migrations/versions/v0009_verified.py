@@ -1,4 +1,4 @@
-"""When a station was last verified, in the OGC view of stations.
+"""When a station was last verified, in the OGC view; published navigation maps of compounds.
 
 Revision ID: 0009
 """
@@ -26,9 +26,22 @@ def upgrade() -> None:
         "CREATE OR REPLACE VIEW ogc.stations AS"
         + _BEFORE.replace("t.updated_at, t.geom", "t.updated_at, t.geom, t.verified_on")
     )
+    op.execute("""
+        CREATE TABLE compound_editions (
+            compound_id BIGINT NOT NULL,
+            number INTEGER NOT NULL,
+            published_at timestamptz DEFAULT now() NOT NULL,
+            editor TEXT NOT NULL,
+            withdrawn BOOLEAN DEFAULT false NOT NULL,
+            content JSONB NOT NULL,
+            CONSTRAINT pk_compound_editions PRIMARY KEY (compound_id, number),
+            CONSTRAINT ck_compound_editions_number CHECK (number >= 1)
+        )
+    """)
 
 
 def downgrade() -> None:
+    op.execute("DROP TABLE compound_editions")
     op.execute("DROP VIEW ogc.stations")
     op.execute("CREATE VIEW ogc.stations AS" + _BEFORE)
     op.execute("COMMENT ON VIEW ogc.stations IS '站点 Stations'")
