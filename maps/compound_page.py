@@ -54,9 +54,11 @@ def compound_page(
     """
     words = COMPOUND_WORDS[language]
     gates = labelled_gates(compound, language)
-    places = [g[4] for g in gates] + [place for _, place in compound.stops]
+    # Without a gate, the apps are sent to the compound itself.
+    middle = shapely.point_on_surface(compound.outline)
+    places = [(middle.x, middle.y), *(g[4] for g in gates), *(at for _, at in compound.stops)]
     names = [f"{compound.name}{g[1]}" for g in gates] + [name for name, _ in compound.stops]
-    links = deep_links(places, names) if places else []
+    whole, *links = deep_links(places, [compound.name or "—", *names])
     buildings = sorted({name for name, _ in compound.buildings if name}, key=_by_number)
     return (
         _environment()
@@ -75,6 +77,7 @@ def compound_page(
                 {"name": name, "links": link}
                 for (name, _), link in zip(compound.stops, links[len(gates) :], strict=True)
             ],
+            whole=whole,
             buildings=buildings,
             drawing=_drawing(compound, gates),
             about=words["printed"].format(d=today.isoformat(), a=compound.attribution),

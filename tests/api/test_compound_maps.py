@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 import html
 import io
 import re
@@ -11,14 +13,16 @@ import httpx
 import numpy as np
 import pypdfium2
 import pytest
+import shapely
 import zxingcpp
 from PIL import Image
 from sqlalchemy import text
 from town import point
 
 from data.database import Database
-from data.editions.compound_map import _number
+from data.editions.compound_map import _number, read_compound_map
 from geo.datums import to_wgs84
+from maps.compound_page import compound_page
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +91,21 @@ def test_the_page_stands_alone_and_needs_no_script(client: httpx.Client, compoun
     english = client.get(f"/publish/compounds/{compound}/map.html?lang=en")
     assert "open to all" in english.text
     assert english.headers["content-language"] == "en"
+
+
+def test_without_a_gate_the_apps_are_sent_to_the_compound(
+    client: httpx.Client, compound: int, town: Database
+) -> None:
+    with town.connect() as connection:
+        found = read_compound_map(connection, compound)
+    page = compound_page(
+        dataclasses.replace(found, gates=[], stops=[]), "zh", today=dt.date(2026, 11, 1)
+    )
+    assert "没有登记大门" in page
+    address = html.unescape(re.search(r'href="(https://uri.amap[^"]+)"', page)[1])
+    at = [float(part) for part in parse_qs(urlsplit(address).query)["to"][0].split(",")[:2]]
+    assert found.outline.contains(shapely.Point(to_wgs84(np.array([at]), "gcj02")[0]))
+    assert page.count("https://uri.amap") == 1
 
 
 def test_a_published_map_is_frozen_and_its_code_leads_to_its_page(
