@@ -27,6 +27,7 @@ from api.routers import (
     audits,
     catchments,
     city,
+    compounds,
     coverage,
     health,
     history,
@@ -113,6 +114,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         health,
         pages,
         publications,
+        compounds,  # before publish and riders, whose addresses hold names there
         publish,
         riders,
         plan_pages,

@@ -3,8 +3,8 @@
 Hours are OpenStreetMap ``opening_hours``, read by the library opening-hours. Its own table of
 Chinese holidays has one day of each; the library holidays has the days as the State Council
 arranges them each year (known for this and past years, the statutory days for later ones). So
-``PH`` is written out as these dates before the hours are read. Working Saturdays and Sundays that
-make up for a holiday are taken as the weekend days they are.
+``PH`` is written out as these dates before the hours are read. Saturdays and Sundays
+that are worked to make up for a holiday (调休) have the hours given for ``Mo-Fr``, if any are.
 """
 
 from __future__ import annotations
@@ -262,6 +262,19 @@ def _date(day: dt.date) -> str:
     return f"{day.year} {_MONTHS[day.month - 1]} {day.day:02}"
 
 
+@lru_cache(maxsize=8)
+def _worked_weekends(first_year: int, last_year: int) -> tuple[dt.date, ...]:
+    """Weekend days that are worked, as the State Council announced them."""
+    named = holidays.country_holidays(COUNTRY, years=range(first_year, last_year + 1))
+    return tuple(
+        day for day in sorted(named.weekend_workdays) if first_year <= day.year <= last_year
+    )
+
+
+_WORKING_DAYS = re.compile(r"^(?:Mo-Fr|Mo,Tu,We,Th,Fr)(\s+\d[\d:,+\- ]*)?$")
+"""A rule of exactly the working days with hours or none; others say nothing about make-up days."""
+
+
 _LIST_WITH_HOLIDAYS = re.compile(
     r"^((?:[A-Z][a-z](?:-[A-Z][a-z])?|PH)(?:,(?:[A-Z][a-z](?:-[A-Z][a-z])?|PH))*)(\s.*)?$"
 )
@@ -287,6 +300,8 @@ def _without_holidays(hours: str) -> str:
 @lru_cache(maxsize=1024)
 def _read(hours: str, first_year: int, last_year: int) -> OpeningHours:
     rules: list[str] = []
+    made_up = ",".join(map(_date, _worked_weekends(first_year, last_year)))
+    worked: list[str] = []
     for rule in hours.split(";"):
         weekdays, holiday, understood = _split_rule(rule.strip())
         if not understood:
@@ -294,9 +309,12 @@ def _read(hours: str, first_year: int, last_year: int) -> OpeningHours:
             return OpeningHours(hours, country=COUNTRY)
         if weekdays:
             rules.append(weekdays)
+            if made_up and (match := _WORKING_DAYS.match(weekdays)):
+                worked.append(f"{made_up}{match[1] or ''}")
         if holiday is not None:
             rules.append(f"{_holiday_selector(first_year, last_year)} {holiday}".strip())
-    written = "; ".join(rules)
+    # Last, so that the hours of Saturdays and Sundays give way.
+    written = "; ".join([*rules, *worked])
     try:
         return OpeningHours(written, country=COUNTRY)
     except ParserError:

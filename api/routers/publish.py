@@ -18,6 +18,7 @@ from api.service import ServiceDependency
 from data.editions.compound_map import as_geojson, read_compound_map
 from data.editions.publishing import preview_edition, read_publication
 from data.opening import TIME_ZONE
+from maps.compound_page import compound_page
 from maps.messages import LANGUAGES
 from maps.print.compound import compound_sheet
 from maps.print.sheet import as_png
@@ -77,7 +78,7 @@ def _page(page: str, language: str) -> Response:
 def compound(
     service: ServiceDependency,
     compound_id: int,
-    name: Literal["map.pdf", "map.png", "map.geojson"],
+    name: Literal["map.html", "map.pdf", "map.png", "map.geojson"],
     lang: str = "zh",
 ) -> Response:
     """Give the navigation map of a compound for couriers."""
@@ -86,7 +87,10 @@ def compound(
     if name == "map.geojson":
         return Response(as_geojson(found), media_type=GEOJSON)
     language = lang if lang in LANGUAGES else "zh"
-    pdf = compound_sheet(found, language, today=dt.datetime.now(TIME_ZONE).date())
+    today = dt.datetime.now(TIME_ZONE).date()
+    if name == "map.html":
+        return _page(compound_page(found, language, today=today), language)
+    pdf = compound_sheet(found, language, today=today)
     if name == "map.pdf":
         return Response(pdf, media_type="application/pdf")
     return Response(as_png(pdf, width_px=1240), media_type="image/png")

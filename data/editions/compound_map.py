@@ -126,7 +126,7 @@ def read_compound_map(connection: Connection, compound_id: int) -> CompoundMap:
             )
             for b in buildings
         ],
-        [(g.name, g.access, g.hours, (g.lon, g.lat)) for g in gates],
+        [("" if has_phone(g.name) else g.name, g.access, g.hours, (g.lon, g.lat)) for g in gates],
         [(s.name, (s.lon, s.lat)) for s in stops if not has_phone(s.name)],
         lines[True],
         lines[False],

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import (
     ARRAY,
     BigInteger,
+    Boolean,
     CheckConstraint,
     DateTime,
     Float,
@@ -110,3 +111,19 @@ class ProblemReport(Base):
     state: Mapped[str] = mapped_column(String(16), server_default="open")
     resolved_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     resolved_by: Mapped[str | None] = mapped_column(Text)
+
+
+class CompoundEdition(Base):
+    """One published navigation map of a compound, frozen; it outlives its compound."""
+
+    __tablename__ = "compound_editions"
+    __table_args__ = (CheckConstraint("number >= 1", name="number"),)
+
+    compound_id: Mapped[int] = mapped_column(BigInteger, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    published_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now()
+    )
+    editor: Mapped[str] = mapped_column(Text)
+    withdrawn: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB)

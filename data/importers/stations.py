@@ -20,7 +20,7 @@ from data.importers.keep import keep
 from data.importers.personal_data import leave_out, masked
 from data.importers.report import ImportReport, LeftOutColumn, Reject
 from data.importers.tables import TABLE_ENDINGS, read_table
-from data.importers.values import CellError, number
+from data.importers.values import CellError, date, number
 from data.importers.vectors import read_vector
 from data.stations import StationDraft, check_station
 
@@ -84,7 +84,8 @@ def read_stations(
     -------
     tuple of GeoDataFrame and ImportReport
         code, kind, name, address, opening_hours, area_m2, facilities, status, geometry
-        (EPSG:4326), one row a good station; the report lists the others.
+        (EPSG:4326), and verified_on (date or None) if the file has such a column; one row a good
+        station; the report lists the others.
 
     Raises
     ------
@@ -153,6 +154,9 @@ def read_stations(
         geometry=gpd.points_from_xy([d.lon for d in rows], [d.lat for d in rows]),
         crs="EPSG:4326",
     )
+    # Without the column, days that somebody noted in the service stay.
+    if "verified_on" in match.column:
+        stations["verified_on"] = pd.Series([d.verified_on for d in rows], dtype=object)
     return stations, report
 
 
@@ -217,6 +221,12 @@ def _draft(
             area = number(cells["area_m2"])
         except CellError as error:
             fault("area_m2", str(error), error.remedy)
+    verified_on = None
+    if cells.get("verified_on"):
+        try:
+            verified_on = date(cells["verified_on"])
+        except CellError as error:
+            fault("verified_on", str(error), error.remedy)
     facilities = []
     for word in re.split(r"[;；,，、/|]\s*", cells.get("facilities", "")):
         if not word.strip():
@@ -240,6 +250,7 @@ def _draft(
         area_m2=area,
         facilities=tuple(facilities),
         status=status,
+        verified_on=verified_on,
     )
     for found in check_station(draft):
         fault(found.field, found.reason, found.remedy, cells.get(found.field) or found.value)

@@ -25,8 +25,8 @@ from maps.print.sheet import (
     draw_scale_bar,
 )
 
-_GATE_COLOURS = {"all": "#0a6b3d", "residents": "#a45f00", "emergency": "#8c2a22"}
-_WORDS = {
+GATE_COLOURS = {"all": "#0a6b3d", "residents": "#a45f00", "emergency": "#8c2a22"}
+COMPOUND_WORDS = {
     "zh": {
         "title": "{n} 导航图",
         "gates": "大门",
@@ -41,6 +41,19 @@ _WORDS = {
         "walk": "只能步行",
         "go": "扫码导航到 {g}",
         "go_more": "高德地图",
+        "scan": "扫码在手机上打开此图",
+        "take_me": "去这里",
+        "numbers": "楼号",
+        "map": "地图：大门、楼号、停放点",
+        "skip": "跳到大门列表",
+        "other": "English",
+        "forms": "其他形式",
+        "single": "单个网页文件",
+        "picture": "图片",
+        "poster": "PDF（A4）",
+        "map_app": "用{app}地图打开",
+        "north": "北在上方",
+        "edition": "第 {n} 版",
         "printed": "{d} 制图 · 底图 {a} · WGS84",
     },
     "en": {
@@ -57,25 +70,30 @@ _WORDS = {
         "walk": "on foot only",
         "go": "Scan to go to {g}",
         "go_more": "AMap",
+        "scan": "Scan to open on a phone",
+        "take_me": "Take me there",
+        "numbers": "Building numbers",
+        "map": "Map: gates, building numbers, where to stop",
+        "skip": "Skip to the gates",
+        "other": "中文",
+        "forms": "Other forms",
+        "single": "One web page file",
+        "picture": "Picture",
+        "poster": "PDF (A4)",
+        "map_app": "Open in {app}",
+        "north": "north is up",
+        "edition": "edition {n}",
         "printed": "drawn {d} · map data {a} · WGS84",
     },
 }
 
 
-def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> bytes:
-    """Draw a compound on A4, vector PDF.
-
-    Parameters
-    ----------
-    compound : CompoundMap
-    language : str
-    today : date
-        Printed on the sheet.
-    """
-    own, shared = _WORDS[language], WORDS[language]
-    title = own["title"].format(n=compound.name or "—")
-    about = own["printed"].format(d=today.isoformat(), a=compound.attribution)
-    gates = [
+def labelled_gates(
+    compound: CompoundMap, language: str
+) -> list[tuple[str, str, str, str, tuple[float, float]]]:
+    """Letter, name, access, hours in words, and place of each gate, as they stand on every form."""
+    own = COMPOUND_WORDS[language]
+    return [
         (
             chr(65 + at % 26),
             name or own["unnamed"].format(l=chr(65 + at % 26)),
@@ -85,14 +103,37 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
         )
         for at, (name, access, hours, place) in enumerate(compound.gates)
     ]
+
+
+def compound_sheet(
+    compound: CompoundMap, language: str, *, today: dt.date, address: str | None = None
+) -> bytes:
+    """Draw a compound on A4, vector PDF.
+
+    Parameters
+    ----------
+    compound : CompoundMap
+    language : str
+    today : date
+        Printed on the sheet.
+    address : str, optional
+        Of the published page, which the QR code then leads to instead of the first open gate.
+    """
+    own, shared = COMPOUND_WORDS[language], WORDS[language]
+    title = own["title"].format(n=compound.name or "—")
+    about = own["printed"].format(d=today.isoformat(), a=compound.attribution)
+    gates = labelled_gates(compound, language)
     main = next((gate for gate in gates if gate[2] == "all"), gates[0] if gates else None)
     go = own["go"].format(g=main[1]) if main else ""
+    go_more = own["go_more"]
+    if address is not None:
+        go, go_more = own["scan"], address.split("://")[-1]
     sheet = Sheet(
         210,
         297,
         title=title,
         words=[
-            title, compound.community, about, go, *own.values(), *shared.values(), "—…□P",
+            title, compound.community, about, go, go_more, *own.values(), *shared.values(), "—…□P",
             *(part for gate in gates for part in gate[:4]), *(name for name, _ in compound.stops),
             *(name for name, _ in compound.buildings), "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         ],
@@ -108,7 +149,7 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
     _buildings(sheet, frame, compound)
     for letter, _, access, _, place in gates:
         x, y = frame.on_paper(np.array([place]))[0].tolist()
-        sheet.circle(x, y, 3.4, fill=_GATE_COLOURS[access], stroke=PAPER, line_mm=0.6)
+        sheet.circle(x, y, 3.4, fill=GATE_COLOURS[access], stroke=PAPER, line_mm=0.6)
         sheet.text(x, y + 1.35, letter, 3.8, colour=PAPER, bold=True, align="centre")
     for _, place in compound.stops:
         x, y = frame.on_paper(np.array([place]))[0].tolist()
@@ -122,7 +163,7 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
     sheet.text(10, y, own["gates"], 3.8, bold=True, colour=NAVY)
     for letter, name, access, hours, _ in gates[:7]:
         y += 6
-        sheet.circle(12.6, y - 1.2, 2.5, fill=_GATE_COLOURS[access])
+        sheet.circle(12.6, y - 1.2, 2.5, fill=GATE_COLOURS[access])
         sheet.text(12.6, y - 0.1, letter, 3, colour=PAPER, bold=True, align="centre")
         line = f"{name} · {own[access]}" + (f" · {hours}" if hours else "")
         sheet.text(17, y, line, 3.4, width=72)
@@ -143,11 +184,15 @@ def compound_sheet(compound: CompoundMap, language: str, *, today: dt.date) -> b
     for part in range(4):
         sheet.box(126 + part * 2.6, y - 1, 1.6, 0.7, fill="#8a8378")
     sheet.text(139, y, own["walk"], 3.2)
-    if main is not None:
+    if address is None and main is not None:
         (links,) = deep_links([main[4]], [f"{compound.name}{main[1]}"])
-        sheet.qr(162, 229, 38, links[0].url)
+        target: str | None = links[0].url
+    else:
+        target = address
+    if target is not None:
+        sheet.qr(162, 229, 38, target)
         sheet.text(181, 271, go, 3.2, bold=True, align="centre", width=46)
-        sheet.text(181, 276, own["go_more"], 2.8, colour=QUIET, align="centre")
+        sheet.text(181, 276, go_more, 2.8, colour=QUIET, align="centre", width=46)
     sheet.box(10, 283, 190, 0.2, fill=RULE)
     sheet.text(10, 289, about, 2.6, colour=QUIET, width=190)
     return sheet.finish()

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
+import html
 import io
+import re
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import numpy as np
 import pypdfium2
 import pytest
+import shapely
 import zxingcpp
 from PIL import Image
 from sqlalchemy import text
 from town import point
 
 from data.database import Database
-from data.editions.compound_map import _number
+from data.editions.compound_map import _number, read_compound_map
 from geo.datums import to_wgs84
+from maps.compound_page import compound_page
 
 
 @pytest.fixture(scope="module")
@@ -64,6 +70,85 @@ def test_the_same_as_geojson(client: httpx.Client, compound: int) -> None:
     assert kinds.count("gate") == 1
     assert kinds.count("stop") == 1
     assert kinds.count("building") == 5
+
+
+def test_the_page_stands_alone_and_needs_no_script(client: httpx.Client, compound: int) -> None:
+    answer = client.get(f"/publish/compounds/{compound}/map.html")
+    assert answer.headers["content-type"].startswith("text/html")
+    page = answer.text
+    for said in ("杏花小区 导航图", "城西社区", "南门", "可通行", "南门外停车点", ">0-0<", ">1-1<"):
+        assert said in page, said
+    assert "水井" not in page
+    assert "远处充电桩" not in page
+    assert "<script" not in page
+    assert not re.search(r"(?:src|href)=[\"'](?!#|data:|https://(?:uri.amap|api.map.baidu|apis.map.qq"
+                         r"|maps.apple).com/)", page)  # fmt: skip
+    assert len(answer.content) < 100_000
+    gate = client.get("/api/v1/layers/gates").json()["features"][0]["geometry"]["coordinates"]
+    address = html.unescape(re.search(r'href="(https://uri.amap[^"]+)"', page)[1])
+    at = [float(part) for part in parse_qs(urlsplit(address).query)["to"][0].split(",")[:2]]
+    assert to_wgs84(np.array([at]), "gcj02")[0] == pytest.approx(gate, abs=2e-6)
+    english = client.get(f"/publish/compounds/{compound}/map.html?lang=en")
+    assert "open to all" in english.text
+    assert english.headers["content-language"] == "en"
+
+
+def test_without_a_gate_the_apps_are_sent_to_the_compound(
+    client: httpx.Client, compound: int, town: Database
+) -> None:
+    with town.connect() as connection:
+        found = read_compound_map(connection, compound)
+    page = compound_page(
+        dataclasses.replace(found, gates=[], stops=[]), "zh", today=dt.date(2026, 11, 1)
+    )
+    assert "没有登记大门" in page
+    address = html.unescape(re.search(r'href="(https://uri.amap[^"]+)"', page)[1])
+    at = [float(part) for part in parse_qs(urlsplit(address).query)["to"][0].split(",")[:2]]
+    assert found.outline.contains(shapely.Point(to_wgs84(np.array([at]), "gcj02")[0]))
+    assert page.count("https://uri.amap") == 1
+
+
+def test_a_published_map_is_frozen_and_its_code_leads_to_its_page(
+    client: httpx.Client, compound: int, town: Database
+) -> None:
+    address = f"/s/c/{compound}"
+    assert client.get(address).status_code == 404
+    assert client.get(f"/publish/compounds/{compound}/edition").json()["number"] is None
+    made = client.post(f"/publish/compounds/{compound}/editions")
+    assert made.status_code == 201, made.text
+    assert (made.json()["number"], made.json()["address"]) == (1, address)
+    page = client.get(address)
+    assert "杏花小区 导航图" in page.text
+    assert "第 1 版" in page.text
+    assert "<script" not in page.text
+    for form in re.findall(rf'href="({address}[^"]*)"', page.text):
+        assert client.get(form).status_code == 200, form
+    again = client.get(address, headers={"If-None-Match": page.headers["etag"]})
+    assert again.status_code == 304
+    assert 'href="/' not in client.get(f"{address}/map.html").text
+    for name in ("qr.png", "map.png"):
+        (code,) = zxingcpp.read_barcodes(
+            Image.open(io.BytesIO(client.get(f"{address}/{name}").content))
+        )
+        assert code.text == f"{str(client.base_url).rstrip('/')}{address}"
+        assert httpx.get(code.text).status_code == 200
+    # What changes inside shows with the next edition only.
+    with town.transaction("test") as connection:
+        connection.execute(
+            text("UPDATE gates SET name = '新南门' WHERE compound_id = :id"), {"id": compound}
+        )
+    assert "新南门" not in client.get(address).text
+    assert client.post(f"/publish/compounds/{compound}/editions").json()["number"] == 2
+    assert "新南门" in client.get(address).text
+    assert "新南门" not in client.get(f"{address}/editions/1").text
+    assert client.post(f"/publish/compounds/{compound}/withdraw").json()["withdrawn"] == 2
+    assert client.post(f"/publish/compounds/{compound}/withdraw").status_code == 404
+    assert client.get(address).status_code == 404
+    assert client.get(f"{address}/editions/1").status_code == 404
+    assert client.post(f"/publish/compounds/{compound}/editions").json()["number"] == 3
+    assert client.get(address).status_code == 200
+    assert client.post("/publish/compounds/999/editions").status_code == 404
+    assert client.get(f"{address}/map.exe").status_code == 422
 
 
 def test_a_compound_that_is_not_there_is_404(client: httpx.Client) -> None:

@@ -32,6 +32,9 @@ PUBLIC_ROUTES = {
     "/api/v1/problems/{slug}",
     # published station maps: only what an edition holds
     "/.well-known/gridcircle-stations",
+    "/s/c/{compound_id}",
+    "/s/c/{compound_id}/editions/{number}",
+    "/s/c/{compound_id}/{name}",
     "/s/sw.js",
     "/s/{slug}",
     "/s/{slug}/nearest",

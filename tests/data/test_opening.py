@@ -40,6 +40,18 @@ def at(text: str) -> dt.datetime:
         (OFFICE, "2026-02-17T10:00", "holiday", "2026-02-24T08:30"),
         # A holiday on a day that is closed anyway changes nothing.
         (OFFICE, "2026-10-03T10:00", "closed", "2026-10-08T08:30"),
+        # Saturdays and Sundays worked to make up for National Day and Spring Festival.
+        (OFFICE, "2025-09-28T10:00", "open", "2025-09-28T12:00"),
+        (OFFICE, "2025-10-11T13:00", "closed", "2025-10-11T13:30"),
+        (OFFICE, "2026-02-14T10:00", "open", "2026-02-14T12:00"),
+        (OFFICE, "2026-02-28T18:00", "closed", "2026-03-02T08:30"),
+        (OFFICE, "2026-10-17T10:00", "closed", "2026-10-19T08:30"),
+        ("Mo-Fr 08:00-20:00; Sa 09:00-12:00", "2026-10-10T15:00", "open", "2026-10-10T20:00"),
+        ("Mo-Fr,PH 22:00-02:00", "2026-10-11T01:00", "open", "2026-10-11T02:00"),
+        ("Mo-Fr", "2026-10-10T15:00", "open", "2026-10-11T00:00"),
+        # Nothing is said of working days as such.
+        ("Sa,Su 09:00-17:00", "2026-10-10T10:00", "open", "2026-10-10T17:00"),
+        ("Mo-Su 08:00-20:00; We off", "2026-10-10T10:00", "open", "2026-10-10T20:00"),
         # Other hours on holidays.
         ("Mo-Su 06:00-22:00; PH 09:00-17:00", "2026-05-01T10:00", "open", "2026-05-01T17:00"),
         ("Mo-Su 06:00-22:00; PH 09:00-17:00", "2026-05-01T18:00", "holiday", "2026-05-02T09:00"),
@@ -74,7 +86,7 @@ def test_a_timeline_begins_now_and_alternates() -> None:
 
 @given(
     st.sampled_from(
-        ["24/7", "22:00-02:00", "Mo-Fr 07:00-21:00; Sa 09:00-12:00", "Mo-Su 05:30-23:30", "Fr off"]
+        ["24/7", "22:00-02:00", "Mo-Sa 07:00-21:00; Su 09:00-12:00", "Mo-Su 05:30-23:30", "Fr off"]
     ),
     st.datetimes(dt.datetime(2025, 1, 1), dt.datetime(2027, 12, 31)),  # noqa: DTZ001
 )

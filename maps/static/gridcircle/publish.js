@@ -256,9 +256,31 @@
       link.href = `/publish/compounds/${compound.value}/${link.dataset.file}?lang=${data.language}`;
     });
   }
-  if (compound) {
-    compound.addEventListener("change", linkCompound);
+  function showCompound(about) {
+    const is = about.number !== null;
+    byId("pb-compound-state").textContent = is
+      ? fill(words.compound_public, { n: about.number, d: new Date(about.published_at).toLocaleDateString(data.language) })
+      : words.compound_private;
+    byId("pb-compound-public").hidden = byId("pb-compound-withdraw").hidden = !is;
+    document.querySelectorAll("[data-public]").forEach((link) => {
+      link.href = `${about.address}${link.dataset.public}?lang=${data.language}`;
+    });
+  }
+  const aboutCompound = () => {
+    const asked = compound.value;
     linkCompound();
+    return doing(async () => {
+      const about = await ask(`/publish/compounds/${asked}/edition`);
+      if (compound.value === asked) showCompound(about);
+    });
+  };
+  if (compound) {
+    compound.addEventListener("change", aboutCompound);
+    byId("pb-compound-publish").addEventListener("click", () =>
+      doing(async () => showCompound(await send(`/publish/compounds/${compound.value}/editions`, "POST"))));
+    byId("pb-compound-withdraw").addEventListener("click", () =>
+      doing(async () => showCompound(await send(`/publish/compounds/${compound.value}/withdraw`, "POST"))));
+    aboutCompound();
   }
   doing(load).then(() => (document.documentElement.dataset.ready = "yes"));
 })();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from data.importers.demand import read_demand
 from data.importers.households import estimate_missing, import_households
 from data.importers.layers import import_layer, read_layer
 from data.importers.stations import import_stations, osm_hours, read_stations
-from data.importers.values import CellError, count
+from data.importers.values import CellError, count, date
 from data.importers.vectors import read_vector
 from geo.datums import from_wgs84
 
@@ -240,6 +241,61 @@ def test_stations_are_written_once_and_history_names_who(
         assert set(actors) == {"planner"}
         assert connection.execute(text("SELECT bool_and(outside_areas) FROM stations")).scalar_one()
         assert connection.execute(text("SELECT count(*) FROM imports")).scalar_one() == 2
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["2026-11-01", "2026/11/1", "2026.11.1", "20261101", "2026年11月1日", "2026 年 11 月 01 日",
+     "２０２６年１１月１日", "2026-11-01 00:00:00", "2026-11-01T08:30"],
+)  # fmt: skip
+def test_days_are_read_as_people_write_them(written: str) -> None:
+    assert date(written) == dt.date(2026, 11, 1)
+
+
+@pytest.mark.parametrize(
+    "written", ["01/11/2026", "26-11-01", "2026-11", "2026-02-30", "2026-13-01", "45992", "上周",
+                "2026-11/01"],
+)  # fmt: skip
+def test_what_is_no_day_is_refused(written: str) -> None:
+    with pytest.raises(CellError) as caught:
+        date(written)
+    assert caught.value.remedy
+
+
+def test_the_day_of_verification_is_kept_and_its_faults_are_named(
+    database: Database, tmp_path: Path
+) -> None:
+    path = write(
+        tmp_path / "v.csv",
+        "编号,经度,纬度,核验日期\n1,118.1,36.2,2026年3月9日\n2,118.2,36.2,\n"
+        "3,118.3,36.2,三月九日\n4,118.4,36.2,2999-01-01\n",
+    )
+    report = import_stations(database, path, actor="planner")
+    assert [(r.row, r.field, r.value) for r in report.rejected] == [
+        (4, "核验日期", "三月九日"), (5, "核验日期", "2999-01-01")
+    ]  # fmt: skip
+    assert "2026-11-01" in report.rejected[0].remedy
+    assert "future" in report.rejected[1].reason
+    days = "SELECT code, verified_on FROM ogc.stations WHERE code IN ('1', '2') ORDER BY code"
+    with database.connect() as connection:
+        kept = [tuple(row) for row in connection.execute(text(days))]
+    assert kept == [("1", dt.date(2026, 3, 9)), ("2", None)]
+    # A ledger without the column leaves the day that is known.
+    path = write(tmp_path / "w.csv", "id,lon,lat\n1,118.11,36.2\n2,118.2,36.2\n")
+    assert import_stations(database, path, actor="planner").updated >= 1
+    with database.connect() as connection:
+        assert [tuple(row) for row in connection.execute(text(days))] == kept
+
+
+def test_a_workbook_holds_real_dates(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(["编号", "经度", "纬度", "核实日期"])
+    sheet.append(["1", 118.1, 36.2, dt.date(2026, 11, 1)])
+    book.save(tmp_path / "v.xlsx")
+    frame, report = read_stations(tmp_path / "v.xlsx")
+    assert not report.rejected
+    assert frame["verified_on"].tolist() == [dt.date(2026, 11, 1)]
 
 
 def test_a_header_that_is_nearly_known_is_suggested(tmp_path: Path) -> None:
