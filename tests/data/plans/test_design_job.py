@@ -223,3 +223,31 @@ def test_a_job_comes_to_nothing_with_a_reason(town: tuple[Database, int]) -> Non
     assert found["state"] == "failed"
     assert "x" in found["error"]["message"]
     assert found["plan"] is None
+
+
+def test_without_a_present_plan_grids_are_new(town: tuple[Database, int]) -> None:
+    database, _ = town
+    made = propose(database, DesignRequest("新", None, max_households=160), author="test")
+    with database.connect() as connection:
+        based = connection.execute(
+            text("SELECT based_on FROM plans WHERE id = :id"), {"id": made.plan}
+        ).scalar_one()
+    assert based is None
+    assert made.figures["totals"]["moved"] is None
+    assert max(g.households for g in grids(database, made.plan)) <= 160
+
+
+def test_only_selected_grids_are_balanced_anew(town: tuple[Database, int]) -> None:
+    database, source = town
+    with database.connect() as connection:
+        chosen = connection.execute(
+            text("SELECT id FROM plan_grids WHERE plan_id = :plan AND code = 'C2-001'"),
+            {"plan": source},
+        ).scalar_one()
+    request = DesignRequest("调整", source, scenario="rebalance", selected=(chosen,))
+    made = propose(database, request, author="test")
+    before = {g.code: g.households for g in grids(database, source)}
+    after = {g.code: g.households for g in grids(database, made.plan)}
+    assert before["C2-001"] > 300 >= after["C2-001"]
+    for code in ("C1-001", "C1-003", "C2-003"):
+        assert after[code] == before[code]
