@@ -33,6 +33,7 @@ from api.routers import (
     history,
     layers,
     pages,
+    plan_design,
     plan_pages,
     plan_review,
     plans,
@@ -109,6 +110,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         history,
         search,
         tiles,
+        plan_design,  # before plans: /plans/design is no id
         plans,
         plan_review,
         health,

@@ -28,6 +28,7 @@ from data.editions.nearest import StationTimes
 from data.editions.publishing import Edition
 from data.layers import Feature
 from data.memo import Memo
+from data.plans.design_worker import DesignWorker
 from data.plans.reading import plan_totals
 from data.settings import Settings
 from data.threads import in_turn
@@ -90,6 +91,7 @@ class Service:
         self._database = database
         self._circles: Circles | None = None
         self._warming: threading.Thread | None = None
+        self._designs: DesignWorker | None = None
         self._closing = threading.Event()
         self.first_administrator: tuple[str, str | None] | None = None
 
@@ -120,6 +122,19 @@ class Service:
         return self._circles
 
     @property
+    def designs(self) -> DesignWorker:
+        """Whoever works off proposals of grids.
+
+        Raises
+        ------
+        NotReadyError
+            While the database is being opened.
+        """
+        if self._designs is None:
+            raise NotReadyError("The database is being opened.", remedy="Try again shortly.")
+        return self._designs
+
+    @property
     def closing(self) -> bool:
         """Whether the service is about to stop."""
         return self._closing.is_set()
@@ -134,11 +149,15 @@ class Service:
         self.ogc.start()
         self._warming = threading.Thread(target=self._warm, name="load-city", daemon=True)
         self._warming.start()
+        self._designs = DesignWorker(self._database)
+        self._designs.start()
 
     def stop(self) -> None:
         """Close what was opened."""
         self._closing.set()
         self.ogc.stop()
+        if self._designs is not None:
+            self._designs.stop()
         if self._warming is not None:
             self._warming.join(timeout=30)
         if self._database is not None and self._given is None:

@@ -238,7 +238,7 @@ def design_to_file(
         red = stations[(stations["kind"] == "red_station") & (stations["status"] == "open")]
         points = shapely.get_coordinates(in_metres(red.geometry.array, crs))
         station_m = nearest_m(cells, points)
-    now = None if present is None else _present_of(cells, homes, present, crs)
+    now = None if present is None else present_of(cells, homes.shapes, present, crs)
     codes = np.array([] if present is None else present["code"], dtype=object)
     made = design(
         cells,
@@ -485,13 +485,17 @@ def _check_overlaps(
             )
 
 
-def _present_of(
-    cells: Cells, homes: _Homes, present: gpd.GeoDataFrame, crs: str
+def present_of(
+    cells: Cells, buildings: NDArray[np.object_], present: gpd.GeoDataFrame, crs: str
 ) -> NDArray[np.int64]:
-    """Present grid of each cell: the one its building's middle, or its own, lies in."""
+    """Present grid of each cell: the one its building's middle, or its own, lies in; -1 in none.
+
+    ``buildings`` are those the cells were built for, in metres of ``crs``; ``present`` is in
+    EPSG:4326.
+    """
     middle = shapely.point_on_surface(cells.geometry)
     inside = np.flatnonzero(cells.cell_of_building >= 0)[::-1]
-    middle[cells.cell_of_building[inside]] = shapely.point_on_surface(homes.shapes[inside])
+    middle[cells.cell_of_building[inside]] = shapely.point_on_surface(buildings[inside])
     cell, grid = shapely.STRtree(in_metres(present.geometry.array, crs)).query(
         middle, predicate="intersects"
     )

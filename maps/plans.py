@@ -35,7 +35,14 @@ def plan_edit_page(context: PageContext, plan: int) -> str:
         context,
         "plan_edit",
         data={"plan": plan},
-        scripts=("plan_changes", "plan_cells", "plan_lines", "plan_tools", "plan_preview"),
+        scripts=(
+            "plan_changes",
+            "plan_cells",
+            "plan_lines",
+            "plan_tools",
+            "plan_preview",
+            "plan_design",
+        ),
         drawing=True,
     )
 

@@ -27,6 +27,7 @@ Gridcircle.begin = function (map) {
   const place = L.layerGroup().addTo(map);
   const cells = Plan.cells(map, id);
   const preview = Plan.preview(map);
+  let design = null;
 
   let plan = null;
   let grids = new Map(); // in view, by id
@@ -55,6 +56,7 @@ Gridcircle.begin = function (map) {
     Plan.head(byId("gp-head"), plan, "edit");
     document.body.classList.toggle("gp-readonly", !writable);
     toolbar.sync();
+    design.sync();
     showBroken();
     return plan;
   }
@@ -184,6 +186,7 @@ Gridcircle.begin = function (map) {
     } else chosen.push(feature);
     drawChosen();
     showSelected();
+    design.sync();
     readSuggestions();
     tools.use(tools.name);
     if (Gridcircle.isNarrow() && tools.name === "select" && chosen.length) sheet("half", byId("gp-selected"));
@@ -670,6 +673,9 @@ Gridcircle.begin = function (map) {
     isBusy: () => busy || preview.isOpen,
   };
   const tools = Plan.tools(editor);
+  design = Plan.design(byId("gp-design"), {
+    id, plan: () => plan, communities: () => [...communities.values()], selected: () => chosen,
+  });
 
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input, textarea, select");

@@ -1,0 +1,253 @@
+"""Proposals of grids from the database: drafts, and the jobs that make them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import shapely
+from plan_town import community_ids, seed_plan
+from sqlalchemy import text
+from town import seed_layers, seed_network
+
+from data.database import Database
+from data.errors import InvalidRowError, NotFoundError
+from data.plans import design_queue as queue
+from data.plans.design_job import DesignRequest, propose
+from data.plans.design_worker import DesignWorker
+
+
+@pytest.fixture
+def town(database: Database) -> tuple[Database, int]:
+    with database.transaction("test") as connection:
+        seed_layers(connection)
+        seed_network(connection)
+        return database, seed_plan(connection)
+
+
+def grids(database: Database, plan: int) -> list[Any]:
+    with database.connect() as connection:
+        return list(
+            connection.execute(
+                text(
+                    "SELECT a.code AS community, g.code, g.name, g.kind, ST_AsBinary(g.geom) AS"
+                    " geom, coalesce(sum(b.households), 0)::int AS households"
+                    " FROM plan_grids g JOIN areas a ON a.id = g.community_id"
+                    " LEFT JOIN plan_buildings p ON p.grid_id = g.id"
+                    " LEFT JOIN buildings b ON b.id = p.building_id"
+                    " WHERE g.plan_id = :plan GROUP BY a.code, g.id ORDER BY g.code"
+                ),
+                {"plan": plan},
+            ).all()
+        )
+
+
+def ended(database: Database, job: int) -> dict[str, Any]:
+    limit = time.monotonic() + 90
+    while time.monotonic() < limit:
+        with database.connect() as connection:
+            found = queue.read_job(connection, job)
+        if found["state"] not in ("queued", "running"):
+            return found
+        time.sleep(0.05)
+    raise AssertionError("the job did not end")
+
+
+def test_a_proposal_is_a_draft_within_the_limits(town: tuple[Database, int]) -> None:
+    database, source = town
+    told: list[tuple[str, float]] = []
+    request = DesignRequest("建议", source, max_households=160, max_people=900)
+    made = propose(database, request, author="规划员", progress=lambda *step: told.append(step))
+    rows = [g for g in grids(database, made.plan) if g.kind == "base"]
+    assert max(g.households for g in rows) <= 160
+    with database.connect() as connection:
+        plan = connection.execute(
+            text("SELECT * FROM plans WHERE id = :id"), {"id": made.plan}
+        ).one()
+        placed = connection.execute(
+            text("SELECT count(*) FROM plan_buildings WHERE plan_id = :id"), {"id": made.plan}
+        ).scalar_one()
+        homes = connection.execute(
+            text("SELECT count(*) FROM buildings WHERE community_id IS NOT NULL")
+        ).scalar_one()
+    assert (plan.state, plan.based_on, plan.created_by) == ("draft", source, "规划员")
+    assert (plan.household_limit, plan.people_limit) == (160, 900)
+    assert placed == homes
+    for figures in made.figures["communities"]:
+        own = [g for g in rows if g.community == figures["code"]]
+        assert len(own) == figures["grids"] >= figures["bound"]
+        assert sum(g.households for g in own) == figures["households"]
+    shares = [share for _, share in told]
+    assert shares == sorted(shares)
+    assert told[0][0] == "reading"
+    assert told[-1][0] == "draft"
+
+
+def test_one_community_leaves_the_others_to_the_last_vertex(town: tuple[Database, int]) -> None:
+    database, source = town
+    with database.connect() as connection:
+        c1 = community_ids(connection)["C1"]
+    made = propose(
+        database, DesignRequest("城西", source, (c1,), max_households=120), author="test"
+    )
+    before = [g for g in grids(database, source) if g.community == "C2"]
+    after = [g for g in grids(database, made.plan) if g.community == "C2"]
+    assert before
+    assert [g[:4] for g in after] == [g[:4] for g in before]
+    for one, other in zip(after, before, strict=True):
+        shapes = [shapely.normalize(shapely.from_wkb(bytes(g.geom))) for g in (one, other)]
+        assert shapely.equals_exact(*shapes, tolerance=0)
+    assert [c["code"] for c in made.figures["communities"]] == ["C1"]
+
+
+def test_least_change_and_locked_grids_keep_codes_and_homes(town: tuple[Database, int]) -> None:
+    database, source = town
+    with database.connect() as connection:
+        locked = connection.execute(
+            text(
+                "SELECT g.id, g.code FROM plan_grids g JOIN areas a ON a.id = g.community_id"
+                " WHERE plan_id = :plan AND kind = 'base' AND a.code = 'C1' ORDER BY g.code LIMIT 1"
+            ),
+            {"plan": source},
+        ).one()
+    before = {g.code: g.households for g in grids(database, source)}
+    request = DesignRequest(
+        "微调",
+        source,
+        scenario="least_change",
+        max_households=5000,
+        max_people=9000,
+        locked=(locked.id,),
+    )
+    made = propose(database, request, author="test")
+    after = {g.code: g.households for g in grids(database, made.plan)}
+    assert after[locked.code] == before[locked.code]
+    assert made.figures["totals"]["moved"] == 0
+    assert {code: n for code, n in after.items() if n} == {c: n for c, n in before.items() if n}
+
+
+def test_what_cannot_be_designed_is_refused(town: tuple[Database, int]) -> None:
+    database, source = town
+    for request, error in (
+        (DesignRequest("a", 10**9), NotFoundError),
+        (DesignRequest("a", source, (10**9,)), NotFoundError),
+        (DesignRequest("a", source, locked=(10**9,)), NotFoundError),
+        (DesignRequest("a", None, scenario="least_change"), InvalidRowError),
+        (DesignRequest("a", source, scenario="rebalance"), InvalidRowError),
+        (DesignRequest("a", source, preset="best"), InvalidRowError),
+        (DesignRequest(" ", source), InvalidRowError),
+        (DesignRequest("a", source, time_limit_s=0), InvalidRowError),
+    ):
+        with database.transaction("test") as connection, pytest.raises(error):
+            queue.ask(connection, request, author="test")
+    with database.connect() as connection:
+        assert not connection.execute(text("SELECT count(*) FROM design_jobs")).scalar_one()
+
+
+def test_a_worker_designs_what_waits(town: tuple[Database, int]) -> None:
+    database, source = town
+    with database.transaction("test") as connection:
+        job = queue.ask(connection, DesignRequest("建议", source), author="规划员")
+    worker = DesignWorker(database)
+    worker.start()
+    try:
+        found = ended(database, job)
+    finally:
+        worker.stop()
+    assert found["state"] == "done", found
+    assert found["progress"] == 1
+    assert grids(database, found["plan"])
+    assert found["result"]["totals"]["grids"] >= found["result"]["totals"]["bound"]
+
+
+def test_a_job_that_waits_is_cancelled_and_one_that_runs_gives_the_best_so_far(
+    town: tuple[Database, int],
+) -> None:
+    database, source = town
+    with database.transaction("test") as connection:
+        waiting = queue.ask(connection, DesignRequest("a", source), author="test")
+        assert queue.ask_to_stop(connection, waiting)["state"] == "cancelled"
+        running = queue.ask(
+            connection, DesignRequest("b", source, max_households=160), author="test"
+        )
+        connection.execute(
+            text("UPDATE design_jobs SET asked_to_stop = true WHERE id = :id"), {"id": running}
+        )
+    worker = DesignWorker(database)
+    worker.start()
+    try:
+        found = ended(database, running)
+    finally:
+        worker.stop()
+    assert found["state"] == "done"
+    assert found["asked_to_stop"]
+    assert not found["result"]["complete"]
+    assert grids(database, found["plan"])
+    with database.transaction("test") as connection:
+        assert queue.read_job(connection, waiting)["plan"] is None
+        assert queue.ask_to_stop(connection, running)["state"] == "done"
+
+
+def test_a_job_of_a_dead_service_is_marked_and_one_of_a_living_is_not(
+    town: tuple[Database, int], make_database: Callable[[], Database]
+) -> None:
+    database, source = town
+    with database.transaction("test") as connection:
+        job = queue.ask(connection, DesignRequest("a", source), author="test")
+    with queue.claimed(database) as taken:
+        assert taken is not None
+        assert taken[0] == job
+        with queue.claimed(database) as other:
+            assert other is None
+        assert queue.fail_left(database) == 0
+    assert queue.fail_left(database) == 1  # whoever had it let go without a word
+    with database.connect() as connection:
+        found = queue.read_job(connection, job)
+    assert found["state"] == "failed"
+    assert found["error"]["remedy"]
+
+
+def test_a_job_comes_to_nothing_with_a_reason(town: tuple[Database, int]) -> None:
+    database, source = town
+    with database.transaction("test") as connection:
+        job = queue.ask(connection, DesignRequest("a", source), author="test")
+        connection.execute(text('UPDATE design_jobs SET request = request || \'{"preset": "x"}\''))
+    worker = DesignWorker(database)
+    worker.start()
+    try:
+        found = ended(database, job)
+    finally:
+        worker.stop()
+    assert found["state"] == "failed"
+    assert "x" in found["error"]["message"]
+    assert found["plan"] is None
+
+
+def test_without_a_present_plan_grids_are_new(town: tuple[Database, int]) -> None:
+    database, _ = town
+    made = propose(database, DesignRequest("新", None, max_households=160), author="test")
+    with database.connect() as connection:
+        based = connection.execute(
+            text("SELECT based_on FROM plans WHERE id = :id"), {"id": made.plan}
+        ).scalar_one()
+    assert based is None
+    assert made.figures["totals"]["moved"] is None
+    assert max(g.households for g in grids(database, made.plan)) <= 160
+
+
+def test_only_selected_grids_are_balanced_anew(town: tuple[Database, int]) -> None:
+    database, source = town
+    with database.connect() as connection:
+        chosen = connection.execute(
+            text("SELECT id FROM plan_grids WHERE plan_id = :plan AND code = 'C2-001'"),
+            {"plan": source},
+        ).scalar_one()
+    request = DesignRequest("调整", source, scenario="rebalance", selected=(chosen,))
+    made = propose(database, request, author="test")
+    before = {g.code: g.households for g in grids(database, source)}
+    after = {g.code: g.households for g in grids(database, made.plan)}
+    assert before["C2-001"] > 300 >= after["C2-001"]
+    for code in ("C1-001", "C1-003", "C2-003"):
+        assert after[code] == before[code]
