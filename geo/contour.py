@@ -15,10 +15,10 @@ import shapely
 from numpy.typing import NDArray
 from shapely import MultiPolygon
 
-from geo.kernels import kernel
+from geo.kernels import UNREACHED, kernel
 from geo.walls import WallGrid, wall_between
 
-FAR = 2**31 - 1
+FAR = UNREACHED
 """Cost of what is not reached."""
 NEAREST_END = 1e-3
 """Least distance of the outline from a raster point, in steps: rings never touch."""

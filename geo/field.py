@@ -15,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 from shapely import MultiPolygon
 
-from geo.contour import FAR, Snapped, Streets, Walk, costs, outline
+from geo.contour import Snapped, Streets, Walk, costs, outline
 from geo.impedance import Impedance
-from geo.kernels import kernel
+from geo.kernels import borrowed_labels, kernel
 from geo.network import WalkNetwork
 from geo.snapping import Barriers, SnappedPoints, Snapper
-from geo.walls import wall_grid
+from geo.walls import WallGrid
 
 TILE = 32
 """Raster points along one side of a tile."""
@@ -35,7 +35,7 @@ class Field:
     x, y : ndarray
         Coordinates of columns and rows, metres.
     cost_mm : ndarray, shape (rows, columns), int32
-        `FAR` where the source is not reached within the limit of the search.
+        `geo.contour.FAR` where the source is not reached within the limit of the search.
     index : FieldIndex
     snapped : Snapped
         The raster points of the window.
@@ -53,17 +53,18 @@ class Field:
     def outline(self, cutoff_mm: int, *, rim_mm: int, hole_m2: float) -> MultiPolygon:
         """Area within the cutoff in the network's CRS; see `geo.contour.outline`."""
         index = self.index
-        return outline(
-            self.cost_mm,
-            cutoff_mm,
-            rim_mm=rim_mm,
-            hole_m2=hole_m2,
-            snapped=self.snapped,
-            streets=index.streets,
-            walk=self.walk,
-            label=_scratch(len(index.network.node_xy)),
-            walls=index.walls,
-        )
+        with borrowed_labels(len(index.network.node_xy)) as label:
+            return outline(
+                self.cost_mm,
+                cutoff_mm,
+                rim_mm=rim_mm,
+                hole_m2=hole_m2,
+                snapped=self.snapped,
+                streets=index.streets,
+                walk=self.walk,
+                label=label,
+                walls=index.walls,
+            )
 
 
 class FieldIndex:
@@ -103,7 +104,7 @@ class FieldIndex:
             network.edge_offsets,
             network.edge_xy,
         )
-        self.walls = wall_grid(barriers)
+        self.walls = WallGrid(self._snapper.walls, self._snapper.gate_xy)
         low = network.node_xy.min(axis=0) - 2 * max_snap_m - step_m
         high = network.node_xy.max(axis=0) + 2 * max_snap_m + step_m
         if len(network.edge_xy):
@@ -136,7 +137,7 @@ class FieldIndex:
         node, node_cost_mm : ndarray
             Reached nodes and their cost, as `geo.search.reach` gives them.
         limit_mm : int
-            Limit of that search; points beyond it are `FAR`.
+            Limit of that search; points beyond it are `geo.contour.FAR`.
         """
         xy = self.network.node_xy[node] if len(node) else source.xy
         # What is left at a node can be walked in any direction along its edges.
@@ -173,7 +174,8 @@ class FieldIndex:
             int(source.offset_mm[0]),
             int(source.access_mm[0]),
         )
-        cost = costs(snapped, self.streets, walk, _scratch(len(self.network.node_xy)), limit_mm)
+        with borrowed_labels(len(self.network.node_xy)) as label:
+            cost = costs(snapped, self.streets, walk, label, limit_mm)
         origin = (self._tile0 + t0) * side
         return Field(
             origin[0] + (np.arange(cost.shape[1]) + 0.5) * self.step_m,
@@ -243,17 +245,6 @@ class FieldIndex:
             self._access[new] = found.access_mm.reshape(shape)
             self._slot[rows, columns] = np.arange(self._filled, need, dtype=np.int32)
             self._filled = need
-
-
-_local = threading.local()
-
-
-def _scratch(n: int) -> NDArray[np.int32]:
-    """Labels of this thread, all `FAR` between uses: a window costs no O(nodes) clearing."""
-    label = getattr(_local, "label", None)
-    if label is None or len(label) < n:
-        label = _local.label = np.full(n, FAR, np.int32)
-    return label
 
 
 @kernel

@@ -199,6 +199,16 @@ class Snapper:
         led = self.snap(gates)
         self._gates = _Gates(gates, number, led.edge, led.offset_mm, led.access_mm, led.xy)
 
+    @property
+    def walls(self) -> SegmentGrid:
+        """The barriers by cell."""
+        return self._walls
+
+    @property
+    def gate_xy(self) -> NDArray[np.float64]:
+        """Gates from west to east, shape (g, 2), metres."""
+        return self._gates.xy
+
     def snap(self, xy: NDArray[np.float64]) -> SnappedPoints:
         """Join points to edges; see `snap`."""
         points = np.ascontiguousarray(np.asarray(xy, dtype=np.float64).reshape(-1, 2))

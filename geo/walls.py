@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geo.kernels import kernel
-from geo.segments import SegmentGrid, _first_east, segment_grid
-from geo.snapping import OPENING_M, Barriers, no_barriers
+from geo.segments import SegmentGrid, _first_east
+from geo.snapping import OPENING_M
 
 
 class WallGrid(NamedTuple):
@@ -17,24 +17,6 @@ class WallGrid(NamedTuple):
 
     walls: SegmentGrid
     gates: NDArray[np.float64]
-
-
-def wall_grid(barriers: Barriers | None) -> WallGrid:
-    """Index barriers.
-
-    Parameters
-    ----------
-    barriers : Barriers or None
-        In metres.
-    """
-    given = barriers or no_barriers()
-    ends = np.asarray(given.segments, np.float64).reshape(-1, 2)
-    lines = np.arange(0, len(ends) + 1, 2, dtype=np.int64)
-    gates = given.gates[np.argsort(given.gates[:, 0], kind="stable")]
-    return WallGrid(
-        segment_grid(lines, ends, np.ones(len(lines) - 1, np.bool_)),
-        np.ascontiguousarray(gates, np.float64),
-    )
 
 
 @kernel
