@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Body, Query, Request
@@ -13,8 +14,8 @@ from api.responses import MVT, GeoJsonResponse, JsonResponse, revalidated, row_e
 from api.rights import CurrentAccount, right
 from api.routers.stations import IfMatch
 from api.schemas import BBox, FeatureCollection, RowId
-from api.service import ServiceDependency
-from data.accounts.account import require
+from api.service import Service, ServiceDependency
+from data.accounts.account import Account, require
 from data.accounts.places import area_code
 from data.plans.create import create_plan
 from data.plans.edits import EditResult, edit
@@ -226,16 +227,7 @@ def undo_edit(
     if_match: IfMatch = None,
 ) -> Response:
     """Undo the newest edit of a community (with If-Match), or of the whole plan."""
-    community, version = _step(body, if_match)
-    with service.database.transaction(actor=account.name) as connection:
-        if community is not None:
-            require(account, "planner", area_code(connection, community))
-        done = undo(
-            connection, plan_id, community_id=community, version=version, author=account.name
-        )
-        # Whose edit it was is known only now; a refusal takes all of it back.
-        require(account, "planner", area_code(connection, done.after.id))
-        return _edited(done)
+    return _stepped(undo, service, account, plan_id, body, if_match)
 
 
 @router.post(
@@ -252,16 +244,7 @@ def redo_edit(
     if_match: IfMatch = None,
 ) -> Response:
     """Redo the edit that was taken back last, of a community (with If-Match) or of the plan."""
-    community, version = _step(body, if_match)
-    with service.database.transaction(actor=account.name) as connection:
-        if community is not None:
-            require(account, "planner", area_code(connection, community))
-        done = redo(
-            connection, plan_id, community_id=community, version=version, author=account.name
-        )
-        # Whose edit it was is known only now; a refusal takes all of it back.
-        require(account, "planner", area_code(connection, done.after.id))
-        return _edited(done)
+    return _stepped(redo, service, account, plan_id, body, if_match)
 
 
 @router.get("/{plan_id}/changes", summary="What has changed since", openapi_extra=right("viewer"))
@@ -277,10 +260,26 @@ def changes(
     return _json({"seq": found.seq, "changes": found.changes})
 
 
-def _step(body: Step | None, if_match: str | None) -> tuple[int | None, int | None]:
-    if body is None or body.community is None:
-        return None, None
-    return body.community, seen_version(if_match)
+def _stepped(
+    step: Callable[..., EditResult],
+    service: Service,
+    account: Account,
+    plan_id: int,
+    body: Step | None,
+    if_match: str | None,
+) -> Response:
+    """Go one edit back or forth, in a community that the account plans."""
+    community = None if body is None else body.community
+    version = None if community is None else seen_version(if_match)
+    with service.database.transaction(actor=account.name) as connection:
+        if community is not None:
+            require(account, "planner", area_code(connection, community))
+        done = step(
+            connection, plan_id, community_id=community, version=version, author=account.name
+        )
+        # Whose edit it was is known only now; a refusal takes all of it back.
+        require(account, "planner", area_code(connection, done.after.id))
+        return _edited(done)
 
 
 def _edited(result: EditResult) -> Response:
