@@ -368,6 +368,7 @@ def compare(folder: str) -> None:
         ),
         ("nearest, nodes only, 1,300 stations, 1M nodes, scipy", scipy_nearest, ()),
         ("extract to network, Porto, ours", ours_extract, (False,)),
+        ("extract to network, fourteen Portos, ours", ours_extract, (True,)),
         ("extract to network, Porto, OSMnx", osmnx_extract, ()),
     ):
         report(name, **in_fresh_process(work, *arguments))
