@@ -17,7 +17,7 @@ ENTRYPOINT ["database-entrypoint"]
 FROM debian:bookworm-slim AS service
 RUN apt-get update \
  && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
-      python3 python3-venv fonts-wqy-microhei libgomp1 \
+      python3 python3-venv fonts-wqy-microhei \
  && rm -rf /var/lib/apt/lists/*
 WORKDIR /opt/gridcircle
 COPY requirements.lock .

@@ -31,7 +31,6 @@ from data.memo import Memo
 from data.plans.design_worker import DesignWorker
 from data.plans.reading import plan_totals
 from data.settings import Settings
-from data.threads import in_turn
 from data.walks import Walks
 from geo.errors import GridcircleError
 
@@ -230,8 +229,7 @@ class Service:
             laid = 0
             while laid < RASTER_TILES and not self._closing.is_set():
                 laying = time.monotonic()
-                with in_turn():
-                    left = field_index.fill(tiles=TILES_AT_ONCE)
+                left = field_index.fill(tiles=TILES_AT_ONCE)
                 laid += TILES_AT_ONCE
                 if not left:
                     break

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from data.circles import Buildings, City, Travel
 from data.layers import DECIMALS, Feature
-from data.threads import one_thread
 from geo.catchment import Catchment, catchments
 from geo.crs import project, unproject
 from geo.errors import SnapError
+from geo.kernels import one_thread
 from geo.snapping import SnappedPoints
 
 Method = Literal["network", "lines"]

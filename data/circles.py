@@ -22,7 +22,6 @@ from data.errors import NotFoundError
 from data.memo import Memo
 from data.network_store import current_network
 from data.settings import Settings
-from data.threads import in_turn, one_thread
 from geo.catchment import STEP_M, DemandPoints, Walls
 from geo.crs import project
 from geo.errors import GridcircleError, NetworkError, SnapError
@@ -193,32 +192,29 @@ class Streets:
 
     def field_index(self, travel: Travel) -> FieldIndex:
         """Raster that catchments are drawn from."""
-        with in_turn():
-            return self._fields.get(
-                travel.key,
-                lambda: FieldIndex(
-                    self.network,
-                    self.impedance(travel),
-                    barriers=self.barriers,
-                    max_snap_m=self.max_snap_m,
-                    step_m=STEP_M,
-                ),
-            )
+        return self._fields.get(
+            travel.key,
+            lambda: FieldIndex(
+                self.network,
+                self.impedance(travel),
+                barriers=self.barriers,
+                max_snap_m=self.max_snap_m,
+                step_m=STEP_M,
+            ),
+        )
 
     def snap(self, travel: Travel, lonlat: NDArray[np.float64]) -> SnappedPoints:
         """Join points in WGS84 degrees to the edges that are open to this way of walking."""
-        with in_turn():
-            snapper = self._snappers.get(
-                travel.edges_key,
-                lambda: Snapper(
-                    self.network,
-                    self.impedance(travel),
-                    max_snap_m=self.max_snap_m,
-                    barriers=self.barriers,
-                ),
-            )
-        with one_thread() if len(lonlat) == 1 else in_turn():
-            return snapper.snap(project(lonlat, self.network.crs))
+        snapper = self._snappers.get(
+            travel.edges_key,
+            lambda: Snapper(
+                self.network,
+                self.impedance(travel),
+                max_snap_m=self.max_snap_m,
+                barriers=self.barriers,
+            ),
+        )
+        return snapper.snap(project(lonlat, self.network.crs))
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from data.database import Database
 from data.errors import InvalidRowError
 from data.layers import DECIMALS, Feature
 from data.models import STATION_KINDS, STATION_STATUSES
-from data.threads import in_turn
 from data.tiles import BUILDINGS_FROM, CELL_ZOOMS
 from geo.coverage import STATE_NAMES, State, coverage
 from geo.crs import project, unproject
@@ -172,14 +171,13 @@ def cover_buildings(city: City, question: Question) -> BuildingCoverage:
     rows = city.stations.chosen(question.kinds, question.statuses)
     facilities = some_points(city.snapped_stations(question.travel), rows)
     demand = city.demand(question.travel).snapped
-    with in_turn():
-        found = coverage(
-            city.network,
-            city.streets.impedance(question.travel),
-            demand,
-            facilities,
-            cutoff_s=60.0 * question.minutes,
-        )
+    found = coverage(
+        city.network,
+        city.streets.impedance(question.travel),
+        demand,
+        facilities,
+        cutoff_s=60.0 * question.minutes,
+    )
     buildings = city.buildings
     if not len(buildings.ids):
         return BuildingCoverage(

@@ -10,12 +10,13 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-from numba import config, get_num_threads, njit
+from numba import config, njit
 from numpy.typing import NDArray
 
 UNREACHED = 2**31 - 1
@@ -29,6 +30,7 @@ _LABELS_KEPT = 8
 
 _T = TypeVar("_T")
 _deciding = threading.Lock()
+_alone: ContextVar[bool] = ContextVar("one_thread", default=False)
 _free_labels: dict[int, list[NDArray[Any]]] = {}
 
 
@@ -96,7 +98,7 @@ def kept_in() -> Path | None:
 
 
 def in_shares(work: Callable[[int, int], _T], rows: int, *, least: int) -> list[_T]:
-    """Do ``work(low, high)`` for rows 0 to ``rows`` in shares, on as many threads as numba may.
+    """Do ``work(low, high)`` for rows 0 to ``rows`` in shares, a thread a core.
 
     The threads are ours and not numba's: its parallel loops compile several times as long, and
     what it falls back to where OpenMP is missing ends the process when two callers meet in it.
@@ -114,13 +116,27 @@ def in_shares(work: Callable[[int, int], _T], rows: int, *, least: int) -> list[
     list
         What each share returned, in order of rows.
     """
-    threads = get_num_threads()
+    threads = 1 if _alone.get() else config.NUMBA_NUM_THREADS
     shares = min(_SHARES_A_THREAD * threads, rows // least)
     if shares < 2 or threads < 2:
         return [work(0, rows)]
     ends = [rows * k // shares for k in range(shares + 1)]
     with ThreadPoolExecutor(min(threads, shares)) as pool:
         return list(pool.map(work, ends[:-1], ends[1:]))
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep the loops of the block on the calling thread.
+
+    To wake other threads costs more than one catchment, and many requests at a time fill the
+    cores anyway.
+    """
+    before = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(before)
 
 
 @contextmanager

@@ -20,7 +20,6 @@ from data.audits.place import Place
 from data.circles import City
 from data.database import Database
 from data.errors import NotFoundError
-from data.threads import in_turn
 from geo.rulesets import RuleSet
 
 DRAWN_LEVELS = ("district", "street", "community")
@@ -84,8 +83,7 @@ def run_audit(database: Database, city: City, rules: RuleSet, *, actor: str) -> 
     """
     with database.connect() as connection:
         place = place_of(connection, city)
-    with in_turn():
-        found = conduct(place, rules)
+    found = conduct(place, rules)
     with database.transaction(actor=actor) as connection:
         number = connection.execute(
             text(

@@ -13,7 +13,6 @@ from data.audits.explain import counted_stations, main_rule
 from data.audits.runs import KeptAudit
 from data.circles import City, Travel
 from data.errors import InvalidRowError
-from data.threads import in_turn
 from geo.crs import project
 from geo.impedance import Impedance, impedance
 from geo.links import links_between, with_links
@@ -69,36 +68,35 @@ def what_if(
     rows = counted_stations(connection, city, key.stations, key.facility, key.at)
     present = city.stations.lonlat[rows]
     cutoff = rule.cutoff_s
-    with in_turn():
-        costs = city.streets.impedance(travel)
-        before = _covered(
-            city,
-            city.network,
-            costs,
-            city.demand(travel).snapped,
-            city.snapped_stations(travel).take(rows),
-            cutoff,
+    costs = city.streets.impedance(travel)
+    before = _covered(
+        city,
+        city.network,
+        costs,
+        city.demand(travel).snapped,
+        city.snapped_stations(travel).take(rows),
+        cutoff,
+    )
+    placed = np.concatenate([present, np.array(stations, float).reshape(-1, 2)])
+    network = city.network
+    if links:
+        ends = project(np.array(links, float).reshape(-1, 2), network.crs)
+        network = with_links(
+            network, links_between(network, ends.reshape(-1, 2, 2), reach_m=REACH_M)
         )
-        placed = np.concatenate([present, np.array(stations, float).reshape(-1, 2)])
-        network = city.network
-        if links:
-            ends = project(np.array(links, float).reshape(-1, 2), network.crs)
-            network = with_links(
-                network, links_between(network, ends.reshape(-1, 2, 2), reach_m=REACH_M)
-            )
-            costs = impedance(network, travel.profile, waits=travel.waits)
-            snapper = Snapper(
-                network,
-                costs,
-                max_snap_m=city.streets.max_snap_m,
-                barriers=city.streets.barriers,
-            )
-            demand = snapper.snap(project(city.buildings.point_lonlat, network.crs))
-            facilities = snapper.snap(project(placed, network.crs))
-        else:
-            demand = city.demand(travel).snapped
-            facilities = city.streets.snap(travel, placed)
-        after = _covered(city, network, costs, demand, facilities, cutoff)
+        costs = impedance(network, travel.profile, waits=travel.waits)
+        snapper = Snapper(
+            network,
+            costs,
+            max_snap_m=city.streets.max_snap_m,
+            barriers=city.streets.barriers,
+        )
+        demand = snapper.snap(project(city.buildings.point_lonlat, network.crs))
+        facilities = snapper.snap(project(placed, network.crs))
+    else:
+        demand = city.demand(travel).snapped
+        facilities = city.streets.snap(travel, placed)
+    after = _covered(city, network, costs, demand, facilities, cutoff)
     known = np.nan_to_num(city.buildings.households)
     weight = known if (known > 0).any() else np.ones(len(known))
     gained = np.flatnonzero(after & ~before & (weight > 0))

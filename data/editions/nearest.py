@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from data.circles import City, Travel, some_points
 from data.memo import Memo
-from data.threads import in_turn
 from geo.impedance import Impedance
 from geo.search import reach_targets
 from geo.snapping import SnappedPoints
@@ -92,10 +91,9 @@ class StationTimes:
         here = np.flatnonzero(stations.edge >= 0)
         if not len(here):
             return found
-        with in_turn():
-            reached = reach_targets(
-                city.network, costs, origin, some_points(stations, here), cutoff_s=most_s
-            )
+        reached = reach_targets(
+            city.network, costs, origin, some_points(stations, here), cutoff_s=most_s
+        )
         found[here[reached.target]] = reached.cost_mm / (1000.0 * travel.profile.speed_mps)
         return found
 

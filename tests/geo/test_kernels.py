@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import geo
-from geo.kernels import UNREACHED, borrowed_labels, in_shares
+from geo.kernels import UNREACHED, borrowed_labels, in_shares, one_thread
 
 SOURCES = Path(geo.__file__).parent
 
@@ -99,7 +99,7 @@ def test_everything_imports_and_runs_where_nothing_is_writable(tmp_path: Path) -
 
 def test_shares_cover_every_row_once_in_order_and_small_work_stays_on_its_thread() -> None:
     spans = in_shares(lambda low, high: (low, high), 1003, least=10)
-    assert len(spans) > 1 or numba.get_num_threads() == 1
+    assert len(spans) > 1 or numba.config.NUMBA_NUM_THREADS == 1
     assert [low for low, _ in spans] == [0, *(high for _, high in spans[:-1])]
     assert spans[-1][1] == 1003
     here = in_shares(lambda *_: threading.get_ident(), 19, least=10)
@@ -108,14 +108,10 @@ def test_shares_cover_every_row_once_in_order_and_small_work_stays_on_its_thread
 
 
 def test_a_caller_that_may_use_one_thread_uses_one() -> None:
-    before = numba.get_num_threads()
-    numba.set_num_threads(1)
-    try:
+    with one_thread():
         assert in_shares(lambda *_: threading.get_ident(), 10_000, least=1) == [
             threading.get_ident()
         ]
-    finally:
-        numba.set_num_threads(before)
 
 
 def test_borrowed_labels_are_nobody_elses_and_clean_even_after_a_failure() -> None:
