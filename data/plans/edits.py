@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from data.constraints import refusal
 from data.errors import ConflictError, Fault, InvalidRowError, NotFoundError
 from data.layers import Feature
+from data.plans.cells import cells_of
 from data.plans.codes import grid_code, is_grid_code, next_serials, numbered
 from data.plans.community import Community, GridRow, load_community, require
 from data.plans.crossings import with_crossings
@@ -497,20 +498,15 @@ def _own_parts(
     connection: Connection, community: Community, buildings: Sequence[int]
 ) -> dict[int, shapely.Geometry]:
     place = {int(b): n for n, b in enumerate(community.building)}
-    rows = connection.execute(
-        text(
-            "SELECT building_id, ST_AsBinary(geom) AS geom FROM building_cells"
-            " WHERE building_id = ANY(:ids) ORDER BY building_id"
-        ),
-        {"ids": [int(b) for b in buildings]},
-    ).all()
+    cells = cells_of(connection, [community.id])[community.id]
+    cell_of = dict(zip(cells.building.tolist(), cells.cell_of.tolist(), strict=True))
     parts = {}
-    for row in rows:
-        n = place[row.building_id]
+    for building in sorted({int(b) for b in buildings}):
+        n = place[building]
         grid = community.grids.get(int(community.grid_of[n]))
-        if grid is None:
+        if grid is None or building not in cell_of:
             continue
-        cell = shapely.intersection(shapely.from_wkb(bytes(row.geom)), grid.shape, grid_size=1e-9)
+        cell = shapely.intersection(cells.shape[cell_of[building]], grid.shape, grid_size=1e-9)
         home = shapely.Point(community.point[n])
         pieces = [p for p in shapely.get_parts(cell) if p.geom_type == "Polygon"]
         if pieces:
