@@ -53,9 +53,7 @@ def read_surroundings(
     communities : sequence of int
         Ids of areas.
     """
-    near = (
-        "EXISTS (SELECT FROM areas a WHERE a.id = ANY(:ids) AND ST_Intersects(a.geom, x.geom))"
-    )
+    near = "EXISTS (SELECT FROM areas a WHERE a.id = ANY(:ids) AND ST_Intersects(a.geom, x.geom))"
     bound = {"ids": list(communities), "roads": list(ROADS)}
     base = connection.execute(
         text(

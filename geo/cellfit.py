@@ -1,9 +1,9 @@
 """Cells on whole billionths of a degree that cover their community exactly.
 
-`geo.cells` computes in whole millimetres of a projected CRS; grids are kept on whole billionths of a
-degree (`geo.partition`). Turned and rounded, cells still share their vertices, but their outer edge
-runs up to a millimetre beside the border of the community. Here the lines between cells are led onto
-that border, and the community is parted by them anew.
+`geo.cells` computes in whole millimetres of a projected CRS; grids are kept on whole billionths of
+a degree (`geo.partition`). Turned and rounded, cells still share their vertices, but their outer
+edge runs up to a millimetre beside the border of the community. Here the lines between cells are
+led onto that border, and the community is parted by them anew.
 """
 
 from __future__ import annotations
@@ -102,9 +102,7 @@ def _led(
     spots = shapely.points(ends)
     goal = np.rint(
         shapely.get_coordinates(
-            shapely.line_interpolate_point(
-                *_on_lines(spots, np.asarray(shapely.get_parts(border)))
-            )
+            shapely.line_interpolate_point(*_on_lines(spots, np.asarray(shapely.get_parts(border))))
         )
     )
     at, corner = shapely.STRtree(shapely.points(corners)).query_nearest(

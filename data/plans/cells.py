@@ -1,8 +1,8 @@
 """Cells of communities: what moves when a building is given to another grid.
 
 They are those of `geo.cells`, on whole billionths of a degree: editor, edits and proposals share
-them. They are made when they are first asked for, kept, and made anew when a building, the border of
-the community, or a street, wall, railway or water in it has changed.
+them. They are made when they are first asked for, kept, and made anew when a building, the border
+of the community, or a street, wall, railway or water in it has changed.
 """
 
 from __future__ import annotations
