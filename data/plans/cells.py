@@ -7,7 +7,7 @@ of the community, or a street, wall, railway or water in it has changed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,8 +53,9 @@ SELECT a.id, md5(concat_ws('/', :edition, md5(ST_AsBinary(a.geom)),
           WHERE {BOUNDING} AND ST_Intersects(a.geom, x.geom)) lines),
     (SELECT string_agg(own, ',' ORDER BY own) FROM
         (SELECT x.walled || md5(ST_AsBinary(x.geom)) AS own FROM compounds x
-          WHERE ST_Intersects(a.geom, x.geom)) walls))) AS digest
-  FROM areas a WHERE a.id = ANY(:ids)
+          WHERE ST_Intersects(a.geom, x.geom)) walls))) AS digest,
+    (SELECT s.digest FROM cell_sets s WHERE s.community_id = a.id) AS kept
+  FROM areas a WHERE a.id = ANY(:ids) ORDER BY a.id
 """
 """A digest of all that the cells of communities are made from."""
 
@@ -70,24 +71,51 @@ def cells_of(connection: Connection, communities: Sequence[int]) -> dict[int, Co
     communities : sequence of int
         Ids of areas; those that are no community have no cells.
     """
-    bound = {"ids": list(communities), "edition": EDITION, "roads": list(ROADS)}
-    digests = {row.id: row.digest for row in connection.execute(text(_DIGESTS), bound)}
-    kept = {
-        row.community_id
-        for row in connection.execute(
-            text("SELECT community_id, digest FROM cell_sets WHERE community_id = ANY(:ids)"),
-            {"ids": list(communities)},
-        )
-        if row.digest == digests[row.community_id]
-    }
-    found = _read(connection, sorted(kept))
-    missing = sorted(set(digests) - kept)
+    kept, missing = _kept(connection, communities)
+    return _read(connection, kept) | _make(connection, missing)
+
+
+def cells_of_buildings(
+    connection: Connection, community: int, buildings: Sequence[int]
+) -> dict[int, shapely.Polygon]:
+    """Give the cells of some buildings of a community, as `cells_of`; WGS84 degrees."""
+    _, missing = _kept(connection, [community])
     if missing:
-        writes = connection.execute(text("SHOW transaction_read_only")).scalar_one() == "off"
-        for community in missing:
-            found[community] = _made(connection, community)
-            if writes:
-                _keep(connection, community, digests[community], found[community])
+        made = _make(connection, missing)[community]
+        wanted = {int(b) for b in buildings}
+        return {
+            b: made.shape[cell]
+            for b, cell in zip(made.building.tolist(), made.cell_of.tolist(), strict=True)
+            if b in wanted
+        }
+    rows = connection.execute(
+        text(
+            "SELECT b.building_id, ST_AsBinary(c.geom) AS geom FROM building_cells b"
+            " JOIN cells c ON c.id = b.cell_id"
+            " WHERE b.building_id = ANY(:ids) AND b.community_id = :community"
+        ),
+        {"ids": [int(b) for b in buildings], "community": community},
+    )
+    return {row.building_id: shapely.from_wkb(bytes(row.geom)) for row in rows}
+
+
+def _kept(connection: Connection, communities: Sequence[int]) -> tuple[list[int], dict[int, str]]:
+    """Communities whose cells are up to date, and those without with the digest of theirs."""
+    bound = {"ids": list(communities), "edition": EDITION, "roads": list(ROADS)}
+    rows = connection.execute(text(_DIGESTS), bound).all()
+    kept = [row.id for row in rows if row.digest == row.kept]
+    return kept, {row.id: row.digest for row in rows if row.digest != row.kept}
+
+
+def _make(connection: Connection, missing: Mapping[int, str]) -> dict[int, CommunityCells]:
+    if not missing:
+        return {}
+    writes = connection.execute(text("SHOW transaction_read_only")).scalar_one() == "off"
+    found = {}
+    for community, digest in missing.items():
+        found[community] = _made(connection, community)
+        if writes:
+            _keep(connection, community, digest, found[community])
     return found
 
 

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from data.constraints import refusal
 from data.errors import ConflictError, Fault, InvalidRowError, NotFoundError
 from data.layers import Feature
-from data.plans.cells import cells_of
+from data.plans.cells import cells_of_buildings
 from data.plans.codes import grid_code, is_grid_code, next_serials, numbered
 from data.plans.community import Community, GridRow, load_community, require
 from data.plans.crossings import with_crossings
@@ -498,15 +498,13 @@ def _own_parts(
     connection: Connection, community: Community, buildings: Sequence[int]
 ) -> dict[int, shapely.Geometry]:
     place = {int(b): n for n, b in enumerate(community.building)}
-    cells = cells_of(connection, [community.id])[community.id]
-    cell_of = dict(zip(cells.building.tolist(), cells.cell_of.tolist(), strict=True))
     parts = {}
-    for building in sorted({int(b) for b in buildings}):
+    for building, shape in cells_of_buildings(connection, community.id, buildings).items():
         n = place[building]
         grid = community.grids.get(int(community.grid_of[n]))
-        if grid is None or building not in cell_of:
+        if grid is None:
             continue
-        cell = shapely.intersection(cells.shape[cell_of[building]], grid.shape, grid_size=1e-9)
+        cell = shapely.intersection(shape, grid.shape, grid_size=1e-9)
         home = shapely.Point(community.point[n])
         pieces = [p for p in shapely.get_parts(cell) if p.geom_type == "Polygon"]
         if pieces:
