@@ -1,8 +1,9 @@
 """One edit of each kind on plans of 14 to 4,300 grids: server time, round trip, publishing.
 
 Starts a database of its own below /tmp and the service on a loopback port, and stops both. The city
-is made of square communities of 340 buildings and 14.4 grids each; grids are joined cells, so that
-their boundaries have as many vertices as real ones.
+is made of square communities of 334 buildings and 14 grids each, parted by streets; cells are those
+of `geo.cells`, and grids are joined of them, so that their boundaries have as many vertices as real
+ones. ``cells_s`` is what making the cells of one community takes when it is first looked at.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +24,7 @@ from sqlalchemy import text
 
 from benchmarks.measure import machine, report
 from data.database import Database, open_database
-from data.plans.cells import tessellate
+from data.plans.cells import cells_of
 from data.plans.create import GivenGrid, create_plan, plan_from_grids
 from data.plans.edits import edit
 from data.plans.reading import list_communities, list_grids, plan_tile, read_plan
@@ -30,54 +32,95 @@ from data.plans.states import change_state
 from data.plans.undo import undo
 from data.settings import Settings
 from data.tiles import Tile
+from geo.cellfit import fitted
+from geo.cells import Surroundings, build_cells
 from geo.errors import PartitionError
+from geo.partition import UNITS, snapped
 from tests.running import running
 
 SIDE_M = 600.0
 BUILDINGS = 334
 REPEATS = 15
+PATTERNS = 10
+"""Communities that differ; the others repeat them elsewhere."""
 X, Y = 1 / 89_000, 1 / 111_000
 WEST, SOUTH = 118.0, 36.0
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """One community at the origin, degrees: buildings, streets, and grids joined of its cells."""
+
+    outline: shapely.Polygon
+    homes: np.ndarray
+    streets: np.ndarray
+    grids: np.ndarray
+
+
+def pattern(seed: int) -> Pattern:
+    """Make a community of buildings and streets, and join its cells to fourteen grids."""
+    rng = np.random.default_rng(seed)
+    xy = rng.uniform(15, SIDE_M - 15, (BUILDINGS, 2))
+    area = shapely.box(0, 0, SIDE_M, SIDE_M)
+    homes = shapely.buffer(shapely.points(xy), 4, cap_style="square")
+    across = np.array([SIDE_M / 3, 2 * SIDE_M / 3]) + rng.normal(0, 9, 2)
+    streets = shapely.linestrings(
+        [[(0, y), (SIDE_M, y + 12)] for y in across] + [[(x, 0), (x - 9, SIDE_M)] for x in across]
+    )
+    kinds = np.full(len(streets), "street", object)
+    cells = build_cells([area], homes, Surroundings(streets, kinds))
+
+    def degrees(shapes: Any) -> Any:
+        return snapped(shapely.transform(shapes, lambda c: c * [X, Y]))
+
+    middle = shapely.get_coordinates(shapely.centroid(cells.geometry))
+    which = np.clip(middle // [SIDE_M / 7, SIDE_M / 2], 0, [6, 1]).astype(int)
+    bins = which[:, 0] * 2 + which[:, 1]
+    shapes = fitted(degrees(cells.geometry), degrees(area))
+    grids = [shapely.coverage_union_all(shapes[bins == b]) for b in np.unique(bins)]
+    joined = np.empty(len(grids), object)
+    joined[:] = grids
+    return Pattern(degrees(area), degrees(homes), degrees(streets), joined)
 
 
 def load_city(database: Database, communities: int) -> list[GivenGrid]:
     """Write areas and buildings; gives the grids."""
     rng = np.random.default_rng(3)
     columns = int(np.ceil(np.sqrt(communities)))
+    patterns = [pattern(seed) for seed in range(min(PATTERNS, communities))]
     grids: list[GivenGrid] = []
     areas: list[dict[str, Any]] = []
     homes: list[dict[str, Any]] = []
+    streets: list[dict[str, Any]] = []
     for n in range(communities):
-        x0, y0 = (n % columns) * SIDE_M, (n // columns) * SIDE_M
-        outline = shapely.box(
-            *(
-                v
-                for x, y in ((x0, y0), (x0 + SIDE_M, y0 + SIDE_M))
-                for v in (WEST + x * X, SOUTH + y * Y)
-            )
+        shift = np.rint(
+            np.array([(n % columns) * SIDE_M * X + WEST, (n // columns) * SIDE_M * Y + SOUTH])
+            * UNITS
         )
+
+        def here(shape: Any, shift: np.ndarray = shift) -> Any:
+            """Move whole billionths of a degree: the pattern stays the same to the last bit."""
+            return shapely.transform(shape, lambda xy: (np.rint(xy * UNITS) + shift) / UNITS)
+
+        own = patterns[n % len(patterns)]
         code = f"370303{n // 100 + 1:03d}{n % 100 + 1:03d}"
-        areas.append(
-            {"code": code, "name": f"社区{n}", "wkt": shapely.multipolygons([outline]).wkt}
-        )
-        xy = rng.uniform(15, SIDE_M - 15, (BUILDINGS, 2)) + np.array([x0, y0])
-        points = xy * [X, Y] + [WEST, SOUTH]
-        cells = tessellate(points, outline)
-        which = np.clip((xy - [x0, y0]) // [SIDE_M / 7, SIDE_M / 2], 0, [6, 1]).astype(int)
-        bins = which[:, 0] * 2 + which[:, 1]
-        for serial, b in enumerate(np.unique(bins), 1):
-            shape = shapely.union_all(cells[bins == b], grid_size=1e-9)
-            grids.append(GivenGrid(f"{code}{serial:03d}", "", "base", code, shape))
+        outline = shapely.multipolygons([here(own.outline)])
+        areas.append({"code": code, "name": f"社区{n}", "wkt": outline.wkt})
+        grids += [
+            GivenGrid(f"{code}{serial:03d}", "", "base", code, shape)
+            for serial, shape in enumerate(here(own.grids), 1)
+        ]
+        streets += [
+            {"key": f"{n}-{i}", "wkt": street.wkt} for i, street in enumerate(here(own.streets))
+        ]
         homes += [
             {
                 "code": f"{n}-{i}",
                 "h": int(rng.integers(4, 30)),
-                "wkt": shapely.multipolygons(
-                    [shapely.box(p[0] - 4 * X, p[1] - 4 * Y, p[0] + 4 * X, p[1] + 4 * Y)]
-                ).wkt,
+                "wkt": shapely.multipolygons([shape]).wkt,
                 "area": code,
             }
-            for i, p in enumerate(points)
+            for i, shape in enumerate(here(own.homes))
         ]
     with database.transaction("bench") as connection:
         connection.execute(
@@ -99,7 +142,15 @@ def load_city(database: Database, communities: int) -> list[GivenGrid]:
                 ),
                 {"rows": _json(homes[start : start + 20_000])},
             )
-        connection.execute(text("ANALYZE areas, buildings"))
+        connection.execute(
+            text(
+                "INSERT INTO base_features (source, source_key, layer, kind, name, min_zoom, geom)"
+                " SELECT 'bench', key, 'road', 'residential', '', 12, ST_GeomFromText(wkt, 4326)"
+                " FROM jsonb_to_recordset(CAST(:rows AS jsonb)) AS r (key text, wkt text)"
+            ),
+            {"rows": _json(streets)},
+        )
+        connection.execute(text("ANALYZE areas, buildings, base_features"))
     return grids
 
 
@@ -196,19 +247,28 @@ def run(communities: int) -> None:
                     text("SELECT building_id, ST_X(point), ST_Y(point) FROM building_cells")
                 ):
                     POINTS[row[0]] = (row[1], row[2])
+            cells: list[float] = []
+            for area in areas[: 2 * REPEATS]:
+                with database.transaction("bench") as connection:
+                    cells.append(_ms(lambda: cells_of(connection, [area["id"]])))  # noqa: B023
             server: dict[str, list[float]] = {}
             trip: dict[str, list[float]] = {}
             rng = np.random.default_rng(1)
-            chosen = [areas[i] for i in rng.choice(len(areas), min(REPEATS, len(areas)), False)]
+            chosen = [
+                areas[i]
+                for i in rng.choice(min(len(areas), 2 * REPEATS), min(REPEATS, len(areas)), False)
+            ]
             with running(settings, database) as url, httpx.Client(base_url=url) as client:
                 for area in chosen:
                     _edits(database, client, draft, area, server, trip)
                 figures["editor in Chromium"] = editor_ms(f"{url}/plans/{draft}/edit")
             report(
-                f"plans, {len(grids)} grids, {len(POINTS)} cells",
+                f"plans, {len(grids)} grids, {len(POINTS)} buildings",
                 import_s=round(imported, 1),
                 copy_s=round(copied, 2),
                 publish_ms=round(published),
+                cells="geo.cells",
+                cells_s=round(statistics.median(cells) / 1000, 2),
                 server_p50_ms={k: round(statistics.median(v), 1) for k, v in server.items()},
                 server_min_ms={k: round(min(v), 1) for k, v in server.items()},
                 server_max_ms={k: round(max(v), 1) for k, v in server.items()},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import MappingProxyType
 
 import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
+from sqlalchemy import Connection, text
 
 from geo.cells import Surroundings
 from geo.crs import project
@@ -31,6 +33,54 @@ def in_metres(shapes: object, crs: str) -> NDArray[np.object_]:
     """Geometries of EPSG:4326 in metres of ``crs``."""
     array = np.asarray(shapes, dtype=object)
     return shapely.transform(array, lambda xy: project(xy, crs)) if len(array) else array
+
+
+BOUNDING = (
+    "(x.layer IN ('rail', 'water') OR (x.layer = 'road' AND x.kind = ANY(:roads)))"
+    " AND ST_Dimension(x.geom) > 0"
+)
+"""SQL: which rows ``x`` of ``base_features`` bound cells, with ``roads`` the keys of `ROADS`."""
+
+
+def read_surroundings(
+    connection: Connection, communities: Sequence[int]
+) -> tuple[gpd.GeoDataFrame, gpd.GeoDataFrame]:
+    """Read what bounds the cells of communities: base map and compounds, as `surroundings` takes.
+
+    Parameters
+    ----------
+    connection : Connection
+    communities : sequence of int
+        Ids of areas.
+    """
+    near = "EXISTS (SELECT FROM areas a WHERE a.id = ANY(:ids) AND ST_Intersects(a.geom, x.geom))"
+    bound = {"ids": list(communities), "roads": list(ROADS)}
+    base = connection.execute(
+        text(
+            "SELECT x.layer, x.kind, ST_AsBinary(x.geom) AS geom FROM base_features x"
+            f" WHERE {BOUNDING} AND {near} ORDER BY x.id"
+        ),
+        bound,
+    ).all()
+    compounds = connection.execute(
+        text(
+            "SELECT x.code, x.walled, ST_AsBinary(x.geom) AS geom FROM compounds x"
+            f" WHERE {near} ORDER BY x.code"
+        ),
+        bound,
+    ).all()
+    return (
+        gpd.GeoDataFrame(
+            {"layer": [b.layer for b in base], "kind": [b.kind for b in base]},
+            geometry=shapely.from_wkb([bytes(b.geom) for b in base]),
+            crs="EPSG:4326",
+        ),
+        gpd.GeoDataFrame(
+            {"code": [c.code for c in compounds], "walled": [c.walled for c in compounds]},
+            geometry=shapely.from_wkb([bytes(c.geom) for c in compounds]),
+            crs="EPSG:4326",
+        ),
+    )
 
 
 def surroundings(

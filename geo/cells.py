@@ -256,6 +256,54 @@ def build_cells(
     return _joined(parts, cell_of)
 
 
+def cells_of_coverage(
+    geometry: Geometries,
+    community: NDArray[np.integer],
+    cell_of_building: NDArray[np.integer],
+    middle: Geometries,
+    surroundings: Surroundings | None = None,
+) -> Cells:
+    """Make `Cells` of polygons that were built before: find which touch, and over what.
+
+    Parameters
+    ----------
+    geometry : ndarray of Polygon, shape (n,)
+        Metres; within a community a coverage.
+    community : ndarray, shape (n,)
+        Index of the community of each; those of a community stand together.
+    cell_of_building : ndarray, shape (b,)
+    middle : ndarray of Point, shape (n,)
+        What says in which compound and site a cell lies: a point in its building where it has one.
+    surroundings : Surroundings, optional
+    """
+    around = surroundings or Surroundings()
+    lines, kinds = _all_lines(around)
+    touching = _touching(geometry, lines, kinds)
+    inside = community[touching.pair[:, 0]] == community[touching.pair[:, 1]]
+    edges, border_m, strength, kind = _between(
+        touching.pair[inside], touching.length_m[inside], touching.kind[inside]
+    )
+    # What two communities have in common is the border of both.
+    across = ~inside & (touching.pair[:, 0] != touching.pair[:, 1])
+    outer_m = touching.outer_m + sum(
+        sums(touching.pair[across, side], touching.length_m[across], len(geometry))
+        for side in (0, 1)
+    )
+    return Cells(
+        geometry,
+        community.astype(np.int32),
+        _first_holding(shapely.STRtree(around.compounds), middle),
+        _first_holding(shapely.STRtree(around.sites), middle),
+        shapely.area(geometry),
+        outer_m,
+        cell_of_building.astype(np.int32),
+        edges,
+        border_m,
+        strength,
+        kind,
+    )
+
+
 def _joined(parts: list[Cells], cell_of: Ints) -> Cells:
     def all_of(name: str) -> Any:
         return np.concatenate([getattr(part, name) for part in parts])

@@ -124,13 +124,15 @@ def grids(
 )
 def cells(
     service: ServiceDependency,
+    account: CurrentAccount,
     plan_id: RowId,
     bbox: BBox = None,
     community: CommunityQuery = None,
     limit: Most = MOST_GRIDS,
 ) -> Response:
     """Cells of buildings, each with its grid: what a brush or lasso takes."""
-    with service.database.connect() as connection:
+    # Cells are made when they are first looked at, and kept.
+    with service.database.transaction(actor=account.name) as connection:
         found = list_cells(
             connection, plan_id, bbox=parse_bbox(bbox), community=community, limit=limit
         )

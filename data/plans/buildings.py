@@ -6,11 +6,11 @@ import numpy as np
 import shapely
 from sqlalchemy import Connection, text
 
-from data.plans.cells import refresh_cells
+from data.plans.cells import refresh_points
 from geo.partition import Partition
 
-# Missing, in another community, moved, or gone: the digest of a community begins with how many
-# buildings its cells were made for.
+# Missing, in another community, or moved; what is gone has left no row. Cells follow when they are
+# next asked for (`data.plans.cells`).
 _STALE = """
 WITH planned AS (SELECT DISTINCT community_id AS id FROM plan_communities),
 points AS (
@@ -24,23 +24,20 @@ SELECT DISTINCT id FROM (
     UNION ALL
     SELECT c.community_id FROM building_cells c LEFT JOIN points p ON p.id = c.building_id
      WHERE p.id IS NULL OR p.community_id <> c.community_id
-    UNION ALL
-    SELECT community_id FROM building_cells GROUP BY community_id
-    HAVING count(*)::text <> split_part(min(digest), '-', 1)
 ) stale WHERE id IN (SELECT id FROM planned) ORDER BY id
 """
 
 
 def follow_buildings(connection: Connection) -> int:
-    """Bring cells and assignments of every plan up to the buildings; gives communities changed.
+    """Bring points and assignments of every plan up to the buildings; gives communities changed.
 
     To be called at the end of each import. Costs nothing where there is no plan.
     """
     if not connection.execute(text("SELECT EXISTS (SELECT FROM plan_communities)")).scalar_one():
         return 0
     stale = connection.execute(text(_STALE)).scalars().all()
+    refresh_points(connection, stale)
     for community in stale:
-        refresh_cells(connection, community)
         plans = connection.execute(
             text("SELECT plan_id FROM plan_communities WHERE community_id = :c ORDER BY plan_id"),
             {"c": community},

@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from data.constraints import refusal
 from data.errors import InvalidRowError, NotFoundError
-from data.plans.cells import read_cells, refresh_cells
+from data.plans.cells import read_homes, refresh_points
 from data.plans.codes import grid_code, is_grid_code, next_serials, numbered
 from data.plans.community import Community, GridRow, Limits
 from data.plans.crossings import with_crossings
@@ -286,6 +286,7 @@ def plan_from_grids(
     borders[:] = [shapely.from_wkb(bytes(c.geom)) for c in communities]
     borders = np.array([_one(b) for b in borders], object)
     home = _homes_of(grids, communities, borders, report)
+    refresh_points(connection, [area.id for area in communities])
     taken: set[str] = set()
     limits = Limits(HOUSEHOLDS, PEOPLE)
     for number, area in enumerate(communities):
@@ -300,9 +301,7 @@ def plan_from_grids(
         if own:
             report.findings += [_finding(f, own, area) for f in repaired.findings]
         _insert_micro(rows, micro, report)
-        refresh_cells(connection, area.id)
-        cells = read_cells(connection, area.id)
-        counts = _counts(connection, cells.building)
+        homes = read_homes(connection, area.id)
         community = Community(
             plan_id=report.plan,
             id=area.id,
@@ -313,11 +312,11 @@ def plan_from_grids(
             limits=limits,
             outline=repaired.outline,
             grids=_with_ids(connection, rows),
-            building=cells.building,
-            point=cells.point,
-            households=counts[:, 0],
-            people=counts[:, 1],
-            grid_of=np.zeros(len(cells.building), np.int64),
+            building=homes.building,
+            point=homes.point,
+            households=homes.households,
+            people=homes.people,
+            grid_of=np.zeros(len(homes.building), np.int64),
             stations=np.empty((0, 2)),
         ).settled()
         base = [g for g, row in community.grids.items() if row.kind != "micro"]
@@ -462,17 +461,6 @@ def _finding(finding: Finding, own: Sequence[GivenGrid], area: Any) -> dict[str,
         "decided": finding.decided,
         "given_to": own[to].code if 0 <= to < len(own) else None,
     }
-
-
-def _counts(connection: Connection, buildings: NDArray[np.int64]) -> NDArray[np.int64]:
-    rows = connection.execute(
-        text(
-            "SELECT coalesce(households, 0), coalesce(people, 0) FROM buildings"
-            " WHERE id = ANY(:ids) ORDER BY id"
-        ),
-        {"ids": buildings.tolist()},
-    ).all()
-    return np.array([tuple(r) for r in rows], np.int64).reshape(-1, 2)
 
 
 def _with_ids(connection: Connection, rows: Iterable[GridRow]) -> dict[int, GridRow]:

@@ -17,9 +17,10 @@ from data.database import Database
 from data.design_files import present_of
 from data.errors import InvalidRowError, NotFoundError
 from data.plans.create import GivenGrid, plan_from_grids
+from data.plans.design_cells import design_cells
 from data.plans.models import STAFF
-from data.surroundings import in_metres, surroundings
-from geo.cells import Cells, build_cells, nearest_m
+from data.surroundings import in_metres, read_surroundings, surroundings
+from geo.cells import Cells, nearest_m
 from geo.crs import projected_crs, unproject
 from geo.griddesign import Design, Scenario, design, scenario_named
 from geo.standards import GRID_PRESETS, GridLimits
@@ -99,6 +100,9 @@ class _Ground:
     """What the database holds that a design needs."""
 
     communities: gpd.GeoDataFrame
+    ids: NDArray[np.int64]
+    """Of the buildings; ``homes`` are the ids of their communities."""
+    homes: NDArray[np.int64]
     buildings: NDArray[np.object_]
     households: NDArray[np.float64]
     people: NDArray[np.float64]
@@ -244,11 +248,19 @@ def propose(
         # What stays keeps its course where it can: its outline bounds cells as a street does.
         streets=gpd.GeoDataFrame(geometry=fixed.geometry.array, crs="EPSG:4326"),
     )
-    cells = build_cells(
+    designed = ground.communities["id"].to_numpy(np.int64)
+    cells = design_cells(
+        database,
+        designed,
         in_metres(ground.communities.geometry.array, crs),
+        ground.ids,
+        ground.homes,
         shapes,
         around,
-        progress=lambda _, share: tell("cells", share),
+        np.isin(designed, [row.community_id for row in (*fixed["row"], *sites["row"])]),
+        crs,
+        author=author,
+        progress=lambda share: tell("cells", share),
     )
     households, people = cells.count(ground.households), cells.count(ground.people)
     now = present_of(cells, shapes, present, crs) if len(present) else None
@@ -309,26 +321,12 @@ def _read(connection: Connection, request: DesignRequest) -> _Ground:
     bound = {"ids": [area.id for area in areas]}
     buildings = connection.execute(
         text(
-            "SELECT households, people, ST_AsBinary(geom) AS geom FROM buildings"
+            "SELECT id, community_id, households, people, ST_AsBinary(geom) AS geom FROM buildings"
             " WHERE community_id = ANY(:ids) ORDER BY id"
         ),
         bound,
     ).all()
-    near = (
-        " x WHERE EXISTS (SELECT 1 FROM areas a WHERE a.id = ANY(:ids)"
-        " AND ST_Intersects(a.geom, x.geom))"
-    )
-    compounds = connection.execute(
-        text(f"SELECT code, walled, ST_AsBinary(geom) AS geom FROM compounds{near} ORDER BY code"),
-        bound,
-    ).all()
-    base = connection.execute(
-        text(
-            f"SELECT layer, kind, ST_AsBinary(geom) AS geom FROM base_features{near}"
-            " AND layer IN ('road', 'rail', 'water') AND ST_Dimension(geom) > 0 ORDER BY id"
-        ),
-        bound,
-    ).all()
+    base, compounds = read_surroundings(connection, bound["ids"])
     stations = connection.execute(
         text(
             "SELECT ST_AsBinary(geom) AS geom FROM stations"
@@ -364,19 +362,13 @@ def _read(connection: Connection, request: DesignRequest) -> _Ground:
             geometry=_shapes(areas),
             crs="EPSG:4326",
         ),
+        np.array([b.id for b in buildings], np.int64),
+        np.array([b.community_id for b in buildings], np.int64),
         _shapes(buildings),
         counted("households"),
         counted("people"),
-        gpd.GeoDataFrame(
-            {"code": [c.code for c in compounds], "walled": [c.walled for c in compounds]},
-            geometry=_shapes(compounds),
-            crs="EPSG:4326",
-        ),
-        gpd.GeoDataFrame(
-            {"layer": [b.layer for b in base], "kind": [b.kind for b in base]},
-            geometry=_shapes(base),
-            crs="EPSG:4326",
-        ),
+        compounds,
+        base,
         _shapes(stations),
         grids,
         sum(b.households is None for b in buildings),

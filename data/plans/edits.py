@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from data.constraints import refusal
 from data.errors import ConflictError, Fault, InvalidRowError, NotFoundError
 from data.layers import Feature
+from data.plans.cells import cells_of_buildings
 from data.plans.codes import grid_code, is_grid_code, next_serials, numbered
 from data.plans.community import Community, GridRow, load_community, require
 from data.plans.crossings import with_crossings
@@ -497,20 +498,13 @@ def _own_parts(
     connection: Connection, community: Community, buildings: Sequence[int]
 ) -> dict[int, shapely.Geometry]:
     place = {int(b): n for n, b in enumerate(community.building)}
-    rows = connection.execute(
-        text(
-            "SELECT building_id, ST_AsBinary(geom) AS geom FROM building_cells"
-            " WHERE building_id = ANY(:ids) ORDER BY building_id"
-        ),
-        {"ids": [int(b) for b in buildings]},
-    ).all()
     parts = {}
-    for row in rows:
-        n = place[row.building_id]
+    for building, shape in cells_of_buildings(connection, community.id, buildings).items():
+        n = place[building]
         grid = community.grids.get(int(community.grid_of[n]))
         if grid is None:
             continue
-        cell = shapely.intersection(shapely.from_wkb(bytes(row.geom)), grid.shape, grid_size=1e-9)
+        cell = shapely.intersection(shape, grid.shape, grid_size=1e-9)
         home = shapely.Point(community.point[n])
         pieces = [p for p in shapely.get_parts(cell) if p.geom_type == "Polygon"]
         if pieces:

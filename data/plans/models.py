@@ -160,8 +160,31 @@ class PlanBuilding(Base):
     )
 
 
+class CellSet(Base):
+    """What the cells of a community were made from, so that a change of it is noticed."""
+
+    __tablename__ = "cell_sets"
+
+    community_id: Mapped[int] = mapped_column(
+        ForeignKey("areas.id", ondelete="CASCADE"), primary_key=True, autoincrement=False
+    )
+    digest: Mapped[str] = mapped_column(String(32))
+
+
+class Cell(Base):
+    """A piece of a community that streets, walls and nearness give to one building, or to none."""
+
+    __tablename__ = "cells"
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    community_id: Mapped[int] = mapped_column(
+        ForeignKey("cell_sets.community_id", ondelete="CASCADE"), index=True
+    )
+    geom: Mapped[Any] = mapped_column(Geometry("POLYGON", srid=4326))
+
+
 class BuildingCell(Base):
-    """The part of a community that is nearest to a building, and the building's point."""
+    """The point that stands for a building of a community, and its cell once cells are made."""
 
     __tablename__ = "building_cells"
     __table_args__ = (Index("ix_building_cells_community", "community_id"),)
@@ -170,10 +193,10 @@ class BuildingCell(Base):
         ForeignKey("buildings.id", ondelete="CASCADE"), primary_key=True
     )
     community_id: Mapped[int] = mapped_column(ForeignKey("areas.id", ondelete="CASCADE"))
-    digest: Mapped[str] = mapped_column(String(32))
-    """How many buildings the cells of the community were made for, and a digest of them."""
     point: Mapped[Any] = mapped_column(Geometry("POINT", srid=4326, spatial_index=False))
-    geom: Mapped[Any] = mapped_column(Geometry("GEOMETRY", srid=4326))
+    cell_id: Mapped[int | None] = mapped_column(
+        ForeignKey("cells.id", ondelete="SET NULL"), index=True
+    )
 
 
 class PlanEdit(Base):

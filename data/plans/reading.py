@@ -6,10 +6,12 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
+import shapely
 from sqlalchemy import Connection, text
 
 from data.errors import NotFoundError
 from data.layers import Feature, check_bbox
+from data.plans.cells import cells_of
 from data.plans.community import DECIMALS
 from data.plans.models import STAFF
 from data.plans.undo import can_step
@@ -278,43 +280,60 @@ def list_cells(
     community: int | None = None,
     limit: int = MOST_GRIDS,
 ) -> list[Feature]:
-    """Cells of buildings with the grid each belongs to in this plan."""
+    """Cells of buildings with the grid each belongs to in this plan.
+
+    Inside `Database.transaction` cells that are not made yet are made and kept; on a reading
+    connection they are made and forgotten.
+    """
     require_plan(connection, plan_id)
     where = ["b.plan_id = :plan"]
-    bound: dict[str, Any] = {"plan": plan_id, "limit": min(limit, MOST_GRIDS)}
+    bound: dict[str, Any] = {"plan": plan_id, "limit": 3 * MOST_GRIDS}
     if bbox is not None:
-        where.append("c.geom && ST_MakeEnvelope(:w, :s, :e, :n, 4326)")
+        where.append(
+            "b.community_id IN (SELECT id FROM areas"
+            " WHERE geom && ST_MakeEnvelope(:w, :s, :e, :n, 4326))"
+        )
         bound |= dict(zip("wsen", check_bbox(bbox), strict=True))
     if community is not None:
         where.append("b.community_id = :community")
         bound["community"] = community
     rows = connection.execute(
         text(
-            "SELECT c.building_id AS id, b.grid_id AS grid, t.name, t.households, t.people,"
-            f" ST_AsGeoJSON(c.geom, {DECIMALS}) AS geometry, ST_X(c.point) AS lon,"
-            " ST_Y(c.point) AS lat"
+            "SELECT b.community_id, b.building_id, b.grid_id, t.name, t.households, t.people,"
+            " ST_X(c.point) AS lon, ST_Y(c.point) AS lat"
             " FROM plan_buildings b JOIN building_cells c USING (building_id)"
             f" JOIN buildings t ON t.id = b.building_id WHERE {' AND '.join(where)}"
-            " ORDER BY c.building_id LIMIT :limit"
+            " ORDER BY b.community_id, b.building_id LIMIT :limit"
         ),
         bound,
-    ).mappings()
+    ).all()
+    made = cells_of(connection, sorted({row.community_id for row in rows}))
+    shapes = {
+        building: shape
+        for cells in made.values()
+        for building, shape in zip(
+            cells.building.tolist(), cells.shape[cells.cell_of].tolist(), strict=True
+        )
+    }
+    view = None if bbox is None else shapely.box(*bbox)
     return [
         {
             "type": "Feature",
-            "id": row["id"],
-            "geometry": orjson.loads(row["geometry"]),
+            "id": row.building_id,
+            "geometry": orjson.loads(shapely.to_geojson(shapes[row.building_id])),
             "properties": {
-                "building": row["id"],
-                "name": row["name"],
-                "grid": row["grid"],
-                "households": row["households"],
-                "people": row["people"],
-                "point": [row["lon"], row["lat"]],
+                "building": row.building_id,
+                "name": row.name,
+                "grid": row.grid_id,
+                "households": row.households,
+                "people": row.people,
+                "point": [row.lon, row.lat],
             },
         }
         for row in rows
-    ]
+        if row.building_id in shapes
+        and (view is None or shapely.intersects(view, shapes[row.building_id]))
+    ][: min(limit, MOST_GRIDS)]
 
 
 def plan_tile(connection: Connection, plan_id: int, tile: Tile) -> bytes:
