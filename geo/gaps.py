@@ -7,9 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
-from scipy.spatial import Delaunay, QhullError
+
+from geo.kernels import kernel
 
 LINK_M = 150.0
 """Homes nearer to each other than this are in one zone, metres: a block. Our reading."""
@@ -69,11 +68,8 @@ def gap_zones(
             zone, np.zeros(0, np.int64), nothing, np.zeros((0, 2)), np.zeros(0, np.object_)
         )
     points = xy[members]
-    links = _links(points, link_m)
-    count, label = connected_components(
-        coo_array((np.ones(len(links), np.int8), links.T), shape=(len(points),) * 2),
-        directed=False,
-    )
+    label = _clusters(points, link_m)
+    count = int(label.max()) + 1
     weight = np.nan_to_num(households[members])
     total = np.bincount(label, weights=weight, minlength=count)
     size = np.bincount(label, minlength=count)
@@ -101,20 +97,77 @@ def gap_zones(
     )
 
 
-def _links(points: NDArray[np.float64], link_m: float) -> NDArray[np.int64]:
-    """Pairs that connect what single linkage connects.
+def _clusters(points: NDArray[np.float64], link_m: float) -> NDArray[np.int64]:
+    """Cluster of each point under single linkage, numbered as they are met.
 
-    The Euclidean minimum spanning tree lies within the Delaunay triangulation, so its edges up to
-    ``link_m`` suffice; homes on one spot are linked in a row.
+    Points are sorted into cells whose diagonal is just below ``link_m``: all points of a cell are
+    one cluster without looking, and only cells at most two away hold others near enough.
     """
-    order = np.lexsort((points[:, 1], points[:, 0]))
-    same = (points[order][1:] == points[order][:-1]).all(axis=1)
-    spots = order[np.concatenate([[True], ~same])]
-    stacked = np.column_stack([order[:-1][same], order[1:][same]])
-    try:
-        corners = spots[Delaunay(points[spots]).simplices]
-        pairs = np.concatenate([corners[:, [0, 1]], corners[:, [1, 2]], corners[:, [2, 0]]])
-    except (QhullError, ValueError):  # fewer than three spots, or all on one line: in a row
-        pairs = np.column_stack([spots[:-1], spots[1:]])
-    short = np.hypot(*(points[pairs[:, 0]] - points[pairs[:, 1]]).T) <= link_m
-    return np.concatenate([stacked, pairs[short]])
+    side = max(link_m, 1e-3) / np.sqrt(2.0) * (1 - 1e-9)
+    cell = np.floor((points - points.min(axis=0)) / side).astype(np.int64)
+    wide = int(cell[:, 1].max()) + 5  # two empty cells on either side keep rows apart
+    key = cell[:, 0] * wide + cell[:, 1]
+    order = np.argsort(key, kind="stable")
+    keys, first = np.unique(key[order], return_index=True)
+    found: NDArray[np.int64] = _linked(
+        points[order], order, keys, np.append(first, len(order)), wide, link_m
+    )
+    return found
+
+
+@kernel
+def _linked(points, order, keys, first, wide, link_m):  # type: ignore[no-untyped-def]
+    """Single linkage of points sorted by cell: union-find over cells, the nearest pair decides."""
+    cells = len(keys)
+    above = np.arange(cells)
+    limit2 = link_m * link_m
+    # Only cells that come later in the order: each pair of cells is looked at once.
+    for row in range(3):
+        for column in range(-2, 3):
+            if (row == 0 and column <= 0) or (row == 2 and (column == -2 or column == 2)):
+                continue
+            ahead = 0
+            for a in range(cells):
+                wanted = keys[a] + row * wide + column
+                while ahead < cells and keys[ahead] < wanted:
+                    ahead += 1
+                if ahead == cells:
+                    break
+                if keys[ahead] != wanted:
+                    continue
+                x, y = a, ahead
+                while above[x] != x:
+                    above[x] = above[above[x]]
+                    x = above[x]
+                while above[y] != y:
+                    above[y] = above[above[y]]
+                    y = above[y]
+                if x == y or not _near(points, first, a, ahead, limit2):
+                    continue
+                above[max(x, y)] = min(x, y)
+    cluster = np.empty(len(order), np.int64)
+    for a in range(cells):
+        x = a
+        while above[x] != x:
+            x = above[x]
+        for k in range(first[a], first[a + 1]):
+            cluster[order[k]] = x
+    number = np.full(cells, -1, np.int64)
+    count = 0
+    for i in range(len(cluster)):
+        if number[cluster[i]] < 0:
+            number[cluster[i]] = count
+            count += 1
+        cluster[i] = number[cluster[i]]
+    return cluster
+
+
+@kernel
+def _near(points, first, a, b, limit2):  # type: ignore[no-untyped-def]
+    """Whether two cells hold points within the limit of each other."""
+    for i in range(first[a], first[a + 1]):
+        for j in range(first[b], first[b + 1]):
+            dx, dy = points[i, 0] - points[j, 0], points[i, 1] - points[j, 1]
+            if dx * dx + dy * dy <= limit2:
+                return True
+    return False

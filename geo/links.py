@@ -10,9 +10,10 @@ from numpy.typing import NDArray
 
 from geo.errors import SnapError
 from geo.impedance import Impedance
+from geo.kernels import kernel
 from geo.network import EdgeFlag, WalkNetwork, components, digest
-from geo.route import cut_edge
 from geo.search import reach
+from geo.segments import segment_grid
 from geo.snapping import Barriers, SnappedPoints, SnapState, no_barriers
 
 GAP_M = 30.0
@@ -113,19 +114,14 @@ def doubtful_links(
     own = np.full(len(network.node_xy), -1, np.int64)
     own[ends[:, 0]] = walk
     own[ends[:, 1]] = walk
-    tree = shapely.STRtree(_lines(network, walk))
-    points = shapely.points(network.node_xy[dead])
-    which, near = tree.query(points, predicate="dwithin", distance=gap_m)
-    other = walk[near] != own[dead[which]]
-    which, near = which[other], near[other]
-    if not len(which):
+    grid = segment_grid(
+        network.edge_offsets, network.edge_xy, (network.edge_flags & EdgeFlag.WALK) > 0
+    )
+    edge = _nearest_others(network.node_xy[dead], own[dead], gap_m, network.edge_offsets, grid)
+    some = edge >= 0
+    if not some.any():
         return nothing
-    gap = shapely.distance(points[which], tree.geometries[near])
-    order = np.lexsort((near, gap, which))
-    which, near = which[order], near[order]
-    first = np.concatenate([[True], np.diff(which) != 0])
-    which, near = which[first], near[first]
-    node, edge = dead[which], walk[near]
+    node, edge = dead[some], edge[some].astype(np.int64)
     at = own[node]
     begins = network.edge_nodes[at, 0] == node
     offset = np.where(begins, 0, network.edge_length_mm[at]).astype(np.int32)
@@ -144,8 +140,9 @@ def doubtful_links(
     wanted = np.arange(len(at), dtype=np.int64)[:, None] * size + network.edge_nodes[edge]
     known = np.isin(wanted, rows * size + found.node).any(axis=1)
     doubtful: NDArray[np.bool_] = np.logical_not(known)
-    along = shapely.line_locate_point(tree.geometries[near], points[which])
-    foot = shapely.get_coordinates(shapely.line_interpolate_point(tree.geometries[near], along))
+    lines = _lines(network, edge)
+    along = shapely.line_locate_point(lines, shapely.points(network.node_xy[node]))
+    foot = shapely.get_coordinates(shapely.line_interpolate_point(lines, along))
     xy = np.stack([network.node_xy[node], foot], axis=1)
     walls = (barriers or no_barriers()).segments
     if len(walls) and len(xy):
@@ -185,65 +182,54 @@ def with_links(network: WalkNetwork, links: Links) -> WalkNetwork:
     node_of[inside] = n + np.arange(int(inside.sum()))
     ends = ~inside
     node_of[ends] = network.edge_nodes[keys[ends, 0], (keys[ends, 1] > 0).astype(np.int64)]
-    cut = np.unique(keys[inside, 0])
+    stops = keys[inside]
+    cut, first = np.unique(stops[:, 0], return_index=True)
+    per_edge = np.diff(np.append(first, len(stops)))
     kept = np.ones(len(network.edge_flags), np.bool_)
     kept[cut] = False
-    nodes = [network.edge_nodes[kept]]
-    lengths = [network.edge_length_mm[kept]]
-    flags = [network.edge_flags[kept]]
-    waits = [network.edge_waits[kept]]
-    ways = [network.edge_way[kept]]
-    counts = [np.diff(network.edge_offsets)[kept]]
-    vertex = np.repeat(kept, np.diff(network.edge_offsets))
-    shapes = [network.edge_xy[vertex]]
-
-    def add(a: int, b: int, mm: int, flag: int, wait: float, way: int, xy: object) -> None:
-        nodes.append(np.array([[a, b]], np.int32))
-        lengths.append(np.array([mm], np.int32))
-        flags.append(np.array([flag], np.uint16))
-        waits.append(np.array([wait], np.float32))
-        ways.append(np.array([way], np.int64))
-        shape = np.asarray(xy, float)
-        counts.append(np.array([len(shape)]))
-        shapes.append(shape)
-
-    for edge in cut.tolist():
-        own = np.flatnonzero((keys[:, 0] == edge) & inside)
-        stops = [0, *keys[own, 1].tolist(), int(network.edge_length_mm[edge])]
-        through = [
-            int(network.edge_nodes[edge, 0]),
-            *node_of[own].tolist(),
-            int(network.edge_nodes[edge, 1]),
-        ]
-        for i in range(len(stops) - 1):
-            piece = stops[i + 1] - stops[i]
-            add(
-                through[i],
-                through[i + 1],
-                piece,
-                int(network.edge_flags[edge]),
-                float(network.edge_waits[edge]) * piece / max(stops[-1], 1),
-                int(network.edge_way[edge]),
-                cut_edge(network, edge, stops[i], stops[i + 1]),
-            )
+    # A cut edge with s stops becomes s + 1 pieces, which follow the edges kept, edge by edge.
+    whole = np.repeat(cut, per_edge + 1)
+    last = np.cumsum(per_edge + 1) - 1
+    begins, ends = np.ones(len(whole), np.bool_), np.ones(len(whole), np.bool_)
+    begins[last - per_edge] = False
+    ends[last] = False
+    from_mm = np.zeros(len(whole), np.int32)
+    to_mm = network.edge_length_mm[whole]
+    from_mm[begins] = to_mm[ends] = stops[:, 1]
+    piece_nodes = network.edge_nodes[whole].copy()
+    piece_nodes[begins, 0] = piece_nodes[ends, 1] = node_of[inside]
+    share = (to_mm - from_mm) / np.maximum(network.edge_length_mm[whole], 1)
+    piece_counts, piece_xy = _pieces(
+        whole, from_mm / 1000, to_mm / 1000, network.edge_offsets, network.edge_xy
+    )
     joined = node_of[np.asarray(inverse).reshape(-1)].reshape(-1, 2)
-    for number, (a, b) in enumerate(joined.tolist()):
-        xy = links.xy[number]
-        mm = round(float(np.hypot(*(xy[1] - xy[0]))) * 1000)
-        add(a, b, mm, int(EdgeFlag.WALK), 0.0, -1 - number, xy)
-    pairs = np.concatenate(nodes)
-    new_flags, new_lengths = np.concatenate(flags), np.concatenate(lengths)
+    link_mm = np.rint(np.hypot(*(links.xy[:, 1] - links.xy[:, 0]).T) * 1000)
+    vertex = np.repeat(kept, np.diff(network.edge_offsets))
+    pairs = np.concatenate([network.edge_nodes[kept], piece_nodes, joined]).astype(np.int32)
+    new_lengths = np.concatenate(
+        [network.edge_length_mm[kept], to_mm - from_mm, link_mm.astype(np.int32)]
+    )
+    open_to_feet = np.full(len(links), int(EdgeFlag.WALK), np.uint16)
+    new_flags = np.concatenate([network.edge_flags[kept], network.edge_flags[whole], open_to_feet])
+    waits = [
+        network.edge_waits[kept],
+        (network.edge_waits[whole] * share).astype(np.float32),
+        np.zeros(len(links), np.float32),
+    ]
+    ways = [network.edge_way[kept], network.edge_way[whole], -1 - np.arange(len(links))]
+    counts = [np.diff(network.edge_offsets)[kept], piece_counts, np.full(len(links), 2)]
+    shapes = [network.edge_xy[vertex], piece_xy, place]
     new = int(inside.sum())
     arrays = {
         "node_xy": np.concatenate([network.node_xy, place[row[inside]]]),
         "node_waits": np.concatenate([network.node_waits, np.zeros(new, np.float32)]),
         "node_component": components(
             n + new,
-            np.ascontiguousarray(pairs, dtype=np.int32),
+            pairs,
             new_lengths,
             (new_flags & EdgeFlag.WALK) > 0,
         ),
-        "edge_nodes": np.ascontiguousarray(pairs, dtype=np.int32),
+        "edge_nodes": pairs,
         "edge_length_mm": new_lengths,
         "edge_flags": new_flags,
         "edge_waits": np.concatenate(waits),
@@ -325,3 +311,86 @@ def _lines(network: WalkNetwork, edges: NDArray[np.int64]) -> NDArray[np.object_
         ),
         dtype=np.object_,
     )
+
+
+@kernel
+def _nearest_others(points, own, limit, offsets, grid):  # type: ignore[no-untyped-def]
+    """Nearest edge within the limit of each point, its own left out; -1 where none.
+
+    Equally near: the lower edge.
+    """
+    found = np.full(len(points), -1, np.int32)
+    vertices, cell = grid.vertices, grid.cell_m
+    for i in range(len(points)):
+        px, py = points[i, 0], points[i, 1]
+        west = max(int(np.floor((px - limit - grid.x0) / cell)), 0)
+        east = min(int(np.floor((px + limit - grid.x0) / cell)), 8 * grid.columns - 1)
+        south = max(int(np.floor((py - limit - grid.y0) / cell)), 0)
+        north = min(int(np.floor((py + limit - grid.y0) / cell)), 8 * grid.rows - 1)
+        best2 = limit * limit
+        for r in range(south, north + 1):
+            for c in range(west, east + 1):
+                block = grid.slot[(r >> 3) * grid.columns + (c >> 3)]
+                if block < 0:
+                    continue
+                at = 64 * block + 8 * (r & 7) + (c & 7)
+                for j in range(grid.indptr[at], grid.indptr[at + 1]):
+                    k = grid.content[j]
+                    ax, ay = vertices[k, 0], vertices[k, 1]
+                    bx, by = vertices[k + 1, 0], vertices[k + 1, 1]
+                    dx, dy = bx - ax, by - ay
+                    dot = (px - ax) * dx + (py - ay) * dy
+                    length2 = dx * dx + dy * dy
+                    if dot <= 0:
+                        ex, ey = px - ax, py - ay
+                    elif dot >= length2:
+                        # Exactly the end: edges that meet there are equally near.
+                        ex, ey = px - bx, py - by
+                    else:
+                        ex, ey = px - ax - dot / length2 * dx, py - ay - dot / length2 * dy
+                    apart2 = ex * ex + ey * ey
+                    if apart2 > best2:
+                        continue
+                    edge = np.searchsorted(offsets, k, side="right") - 1
+                    if edge != own[i] and (apart2 < best2 or found[i] < 0 or edge < found[i]):
+                        best2, found[i] = apart2, edge
+    return found
+
+
+@kernel
+def _pieces(edge, from_m, to_m, offsets, vertices):  # type: ignore[no-untyped-def]
+    """Vertices of pieces of edges between two distances from their first vertex.
+
+    Gives the number of vertices of each, at least two, and all of them in a row.
+    """
+    room = 0
+    for i in range(len(edge)):
+        room += offsets[edge[i] + 1] - offsets[edge[i]] + 2
+    shape = np.empty((room, 2))
+    counts = np.zeros(len(edge), np.int64)
+    total = 0
+    for i in range(len(edge)):
+        begin, end = offsets[edge[i]], offsets[edge[i] + 1] - 1
+        along = 0.0
+        before = total
+        for k in range(begin, end):
+            dx, dy = vertices[k + 1, 0] - vertices[k, 0], vertices[k + 1, 1] - vertices[k, 1]
+            step = np.hypot(dx, dy)
+            if total == before and (along + step >= from_m[i] or k == end - 1):
+                share = min((from_m[i] - along) / step, 1.0) if step > 0 else 0.0
+                shape[total, 0] = vertices[k, 0] + share * dx
+                shape[total, 1] = vertices[k, 1] + share * dy
+                total += 1
+            if total > before:
+                if along + step >= to_m[i] or k == end - 1:
+                    share = min((to_m[i] - along) / step, 1.0) if step > 0 else 0.0
+                    shape[total, 0] = vertices[k, 0] + share * dx
+                    shape[total, 1] = vertices[k, 1] + share * dy
+                    total += 1
+                    break
+                if along + step > from_m[i]:
+                    shape[total, 0], shape[total, 1] = vertices[k + 1, 0], vertices[k + 1, 1]
+                    total += 1
+            along += step
+        counts[i] = total - before
+    return counts, shape[:total].copy()

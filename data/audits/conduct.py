@@ -38,7 +38,7 @@ from geo.impedance import Impedance, impedance
 from geo.links import Links, carry_points, doubtful_links, with_links
 from geo.network import EdgeFlag, WalkNetwork
 from geo.rulesets import Rule, RuleSet, WalkKey
-from geo.search import TargetIndex, reach_targets
+from geo.search import TargetIndex, nearest_facility, reach_targets
 from geo.siting import Sites, SiteState, marginal_curve, pairs_of_rows, walk_pairs
 from geo.siting.pairs import Pairs
 from geo.snapping import SnappedPoints, Snapper
@@ -251,7 +251,6 @@ def conduct(
         summary["zones"] = _zones(place, homes, walked, zones, best, main.meets, with_all)
     crs_links = unproject(links.xy.reshape(-1, 2), crs) if len(links) else np.zeros((0, 2))
     crs_links = crs_links.reshape(-1, 2, 2)
-    summary["links"] = crs_links.round(7).tolist()
     summary["inputs"] = [
         *place.inputs,
         {"name": place.network.source, "kind": "network", "version": place.network.version},
@@ -263,6 +262,7 @@ def conduct(
         {"name": "max_snap_m", "kind": "parameter", "version": f"{place.max_snap_m:g}"},
     ]
     summary = _plain(summary)
+    summary["links"] = crs_links.round(7).tolist()  # many, and plain already
     summary["digest"] = hashlib.sha256(
         json.dumps(summary, sort_keys=True, ensure_ascii=False).encode()
     ).hexdigest()
@@ -405,13 +405,17 @@ def _with_links(
         return meets
     network = with_links(place.network, links)
     costs = impedance(network, PROFILES[key.profile], waits=key.waits)
-    points = carry_points(base.points, place.network, links, network)
-    stations_there = carry_points(base.stations, place.network, links, network)
-    ground = _Ground(
-        network, costs, points, stations_there, TargetIndex(network, costs, points), base.snapper
+    rows = stations.chosen(key.stations, key.facility, key.at)
+    found = nearest_facility(
+        network,
+        costs,
+        carry_points(base.points, place.network, links, network),
+        carry_points(base.stations.take(rows), place.network, links, network),
+        cutoff_s=rule.cutoff_s,
     )
-    walked = _walk(place, stations, ground, key, rule.cutoff_s)
-    return np.asarray(np.diff(walked.pairs.demand_offsets) > 0, np.bool_)
+    covered = np.zeros(len(meets), np.bool_)
+    covered[place.homes.point_home[found.facility >= 0]] = True
+    return covered
 
 
 def _worst(main: RuleResult) -> dict[str, Any] | None:
