@@ -18,6 +18,7 @@ from starlette_cramjam.middleware import CompressionMiddleware
 import maps
 from api import problems, rights
 from api.errors import FormRefusedError
+from api.lane import lane_protocol
 from api.ogc import MOUNTED_AT
 from api.published import ServeReady
 from api.responses import MVT, JsonResponse
@@ -156,6 +157,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
     hosts = {*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts}
     app.add_middleware(Guard, hosts=hosts)
     app.add_middleware(ServeReady, shelf=service.published, hosts=hosts)
+    app.state.protocol = lane_protocol(service.published, hosts)
     return app
 
 

@@ -1,8 +1,8 @@
 """Public answers kept ready to send: made once for an edition and a day, packed once.
 
-A request that finds its answer here is sent without a look at the database and without FastAPI;
-after `FRESH_S` the next one looks again whether another edition is current. Publishing in this
-process empties the shelf at once.
+A request that finds its answer here is sent without a look at the database and without FastAPI
+(`api.lane`: without a parser too); after `FRESH_S` the next one looks again whether another edition
+is current. Publishing in this process empties the shelf at once.
 """
 
 from __future__ import annotations
@@ -62,6 +62,22 @@ class Ready:
                     "headers": [*self.headers, tag, *more],
                 }
 
+    def wire(self, chosen: str, date: bytes) -> bytes:
+        """Write one of `starts` with its body as HTTP/1.1 sends them.
+
+        Parameters
+        ----------
+        chosen : str
+            Key of `starts`, see `choose`.
+        date : bytes
+            Value of the Date header.
+        """
+        start = self.starts[chosen]
+        phrase = b"200 OK" if start["status"] == 200 else b"304 Not Modified"
+        lines = [b"HTTP/1.1 " + phrase, b"date: " + date]
+        lines += [name + b": " + value for name, value in start["headers"]]
+        return b"\r\n".join([*lines, b"", self.bodies.get(chosen, b"")])
+
     @property
     def size(self) -> int:
         """Bytes it takes to keep."""
@@ -93,58 +109,69 @@ def make_ready(body: bytes, *, media_type: str, headers: dict[str, str]) -> Read
     return Ready(bodies, etags, [(k.encode(), v.encode()) for k, v in all_headers.items()])
 
 
+_Address = tuple[str, str, bytes]
+
+
 class Shelf:
-    """Ready answers by address; those asked for least lately go first."""
+    """Ready answers by Host header, path and query; those asked for least lately go first.
+
+    The host counts because an answer may hold links with it: nobody can put a host of his own into
+    what others get.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._kept: OrderedDict[tuple[str, bytes], tuple[float, Ready]] = OrderedDict()
+        self._kept: OrderedDict[_Address, tuple[float, Ready]] = OrderedDict()
         self._bytes = 0
         self._emptied = 0
 
     @property
     def state(self) -> int:
-        """Differs after each `clear`: what was made before is not put here after it."""
+        """Differs after each `clear` and `drop`: what was made before is not put here after it."""
         return self._emptied
 
-    def put(self, path: str, query: bytes, ready: Ready, *, state: int) -> None:
+    def put(self, host: str, path: str, query: bytes, ready: Ready, *, state: int) -> None:
         """Keep an answer, unless the shelf was emptied since it was made."""
         with self._lock:
             if state != self._emptied:
                 return
-            old = self._kept.pop((path, query), None)
+            address = host, path, query
+            old = self._kept.pop(address, None)
             if old is not None:
                 self._bytes -= old[1].size
-            self._kept[path, query] = (time.monotonic() + FRESH_S, ready)
+            self._kept[address] = (time.monotonic() + FRESH_S, ready)
             self._bytes += ready.size
             while self._bytes > KEPT_BYTES and len(self._kept) > 1:
                 _, (_, dropped) = self._kept.popitem(last=False)
                 self._bytes -= dropped.size
 
-    def get(self, path: str, query: bytes) -> Ready | None:
+    def get(self, host: str, path: str, query: bytes) -> Ready | None:
         """Find a fresh answer.
 
         Of those who find one that is not fresh, the first gets nothing and looks again; the
         others get it still, so that a crowd does not look all at once.
         """
-        found = self._kept.get((path, query))
+        address = host, path, query
+        found = self._kept.get(address)
         if found is None:
             return None
         fresh_until, ready = found
         now = time.monotonic()
         if fresh_until < now:
             with self._lock:
-                if (path, query) in self._kept:
-                    self._kept[path, query] = (now + FRESH_S, ready)
+                if address in self._kept:
+                    self._kept[address] = (now + FRESH_S, ready)
             return None
         return ready
 
-    def drop(self, path: str, query: bytes) -> None:
-        """Forget one answer: it is not public any more."""
+    def drop(self, path: str) -> None:
+        """Forget the answers of one path: it is not public any more."""
         with self._lock:
-            found = self._kept.pop((path, query), None)
-            if found is not None:
-                self._bytes -= found[1].size
+            gone = [address for address in self._kept if address[1] == path]
+            for address in gone:
+                self._bytes -= self._kept.pop(address)[1].size
+            if gone:  # else requests for nothing would keep others' answers off the shelf
+                self._emptied += 1
 
     def clear(self) -> None:
         """Forget everything: something was published or taken down."""
@@ -174,8 +201,7 @@ class ServeReady:
         self.hosts = frozenset(host.strip("[]").lower() for host in hosts)
         self._known_hosts: dict[bytes, bool] = {}
 
-    def _answers_for(self, scope: Scope) -> bool:
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+    def _answers_for(self, host: bytes) -> bool:
         known = self._known_hosts.get(host)
         if known is None:
             known = host_name(host.decode("latin-1")) in self.hosts
@@ -186,8 +212,9 @@ class ServeReady:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer GET from the shelf."""
         if scope["type"] == "http" and scope["method"] == "GET":
-            ready = self.shelf.get(scope["path"], scope["query_string"])
-            if ready is not None and self._answers_for(scope):
+            host = next((value for name, value in scope["headers"] if name == b"host"), b"")
+            address = host.decode("latin-1").lower(), scope["path"], scope["query_string"]
+            if self._answers_for(host) and (ready := self.shelf.get(*address)) is not None:
                 await send_ready(ready, scope, send)
                 return
         await self.app(scope, receive, send)
@@ -201,16 +228,26 @@ async def send_ready(ready: Ready, scope: Scope, send: Send) -> None:
             accepted = value
         elif name == b"if-none-match":
             known = value
+    chosen = choose(ready, accepted, known)
+    await send(ready.starts[chosen])
+    body = ready.bodies.get(chosen)
+    await send(_NO_BODY if body is None else {"type": "http.response.body", "body": body})
+
+
+def choose(ready: Ready, accepted: bytes, known: bytes) -> str:
+    """Choose one of the starts of an answer: an encoding, or a 304 of it.
+
+    Parameters
+    ----------
+    ready : Ready
+    accepted, known : bytes
+        Values of Accept-Encoding and If-None-Match; empty where there is none.
+    """
     encoding = "identity"
     if len(ready.bodies) > 1 and accepted:
         offered = _offered(accepted)
         encoding = next((name for name in ("br", "gzip") if name in offered), encoding)
-    if known and _has(known, ready):
-        await send(ready.starts[f"304 {encoding}"])
-        await send(_NO_BODY)
-        return
-    await send(ready.starts[encoding])
-    await send({"type": "http.response.body", "body": ready.bodies[encoding]})
+    return f"304 {encoding}" if known and _has(known, ready) else encoding
 
 
 @lru_cache(maxsize=64)

@@ -78,9 +78,26 @@ def publish(url: str) -> str:
     return SLUG
 
 
-def load(url: str, headers: dict[str, str]) -> dict[str, float]:
+PHONES = """
+local n = 0
+request = function()
+  n = (n + 1) % 5000
+  wrk.headers["User-Agent"] = "Mozilla/5.0 (Linux; Android 13; V2" .. n .. "A; wv) " ..
+    "AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/116.0.0.0 Mobile Safari/537.36 " ..
+    "XWEB/1160065 MMWEBSDK/20231202 MicroMessenger/8.0.47.2560(0x28002F35) WeChat/arm64"
+  wrk.headers["Accept"] = "text/html,application/xhtml+xml,application/xml;q=0.9,image/webp,*/*"
+  wrk.headers["Accept-Language"] = "zh-CN,zh;q=0.9,en-US;q=0.8,en;q=0.7"
+  return wrk.format("GET")
+end
+"""
+"""Five thousand kinds of phones: no two requests of a while are the same bytes."""
+
+
+def load(url: str, headers: dict[str, str], script: Path | None = None) -> dict[str, float]:
     """Requests a second and milliseconds at the 50th and 99th percentile, by wrk."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency"]
+    if script is not None:
+        command += ["-s", str(script)]
     for name, value in headers.items():
         command += ["-H", f"{name}: {value}"]
     said = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
@@ -153,14 +170,16 @@ def compare(url: str, slug: str) -> None:
     try:
         time.sleep(0.5)
         static = f"http://127.0.0.1:{port}"
+        phones = folder / "phones.lua"
+        phones.write_text(PHONES)
         for what, (address, name) in cases.items():
-            for encoding in ("gzip", "304"):
+            for encoding in ("gzip", "304", "304 for 5,000 kinds of phones"):
                 row: dict[str, dict[str, float]] = {}
                 for server, place in (("nginx", f"{static}/{name}"), ("ours", f"{url}{address}")):
                     headers = {"Accept-Encoding": "gzip"}
-                    if encoding == "304":
+                    if encoding.startswith("304"):
                         headers["If-None-Match"] = httpx.get(place, headers=headers).headers["etag"]
-                    row[server] = load(place, headers)
+                    row[server] = load(place, headers, phones if "phones" in encoding else None)
                 share = round(row["ours"]["per_s"] / row["nginx"]["per_s"], 3)
                 report(f"public {what}, {encoding}", share_of_nginx=share, **row)
         with Editing(url) as alone:

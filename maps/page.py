@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,6 +23,8 @@ from maps.assets import asset, localise
 from maps.messages import LANGUAGES, messages
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>')
+_ZOOMS = '<meta name="viewport" content="width=device-width, initial-scale=1">'
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +151,9 @@ def map_page(
     for part in (_Shared(), *parts, _Start()):  # type: ignore[no-untyped-call]
         chart.add_child(part)
     localise(figure)
-    return str(figure.render()).replace("<html>", f'<html lang="{_html_language(context)}">', 1)
+    page = str(figure.render()).replace("<html>", f'<html lang="{_html_language(context)}">', 1)
+    # Folium forbids enlarging the page with two fingers; who sees badly needs to (WCAG 1.4.4).
+    return _VIEWPORT.sub(lambda _: _ZOOMS, page, count=1)
 
 
 def _terms(words: dict[str, str]) -> list[dict[str, str]]:

@@ -20,9 +20,8 @@ def running(settings: Settings, database: Database) -> Iterator[str]:
     """Run the service; gives its address."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    config = uvicorn.Config(
-        create_app(settings, database=database), log_level="warning", access_log=False
-    )
+    app = create_app(settings, database=database)
+    config = uvicorn.Config(app, http=app.state.protocol, log_level="warning", access_log=False)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

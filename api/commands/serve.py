@@ -53,6 +53,7 @@ def run_service(settings: Settings) -> None:
     app = create_app(settings)
     config = uvicorn.Config(
         app,
+        http=app.state.protocol,
         host=settings.host,
         port=port,
         # Its start-up lines say what the announcement says better.

@@ -212,7 +212,7 @@ def _ready(
         try:
             edition = _cached_edition(service, connection, slug, number)
         except NotFoundError:
-            service.published.drop(path, query)
+            service.published.drop(path)
             raise
         newest = (
             edition.number if number is None else read_publication(connection, slug).current_number
@@ -225,7 +225,8 @@ def _ready(
     )
     # Only addresses that pages link: anything else could fill the shelf.
     if request.url.query in {"", "lang=zh", "lang=en"}:
-        service.published.put(path, query, ready, state=state)
+        host = request.headers.get("host", "").lower()
+        service.published.put(host, path, query, ready, state=state)
     return ReadyResponse(ready)
 
 

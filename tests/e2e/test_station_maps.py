@@ -406,6 +406,31 @@ def test_axe_finds_nothing_serious(browser: Browser, url: str, path: str, scheme
     context.close()
 
 
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_axe_finds_nothing_serious_on_a_compounds_page(
+    browser: Browser, url: str, language: str, scheme: str
+) -> None:
+    compound = httpx.get(f"{url}/api/v1/layers/compounds").json()["features"][0]["id"]
+    httpx.post(f"{url}/publish/compounds/{compound}/editions").raise_for_status()
+    context = phone(browser, color_scheme=scheme, bypass_csp=True)
+    page = context.new_page()
+    page.goto(f"{url}/s/c/{compound}?lang={language}")
+    expect(page.locator("h1")).to_contain_text("杏花小区")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    assert serious(page) == []
+    context.close()
+
+
+@pytest.mark.parametrize("path", ["/", "/coverage", "/plans"])
+def test_axe_forbids_no_page_to_be_enlarged(browser: Browser, url: str, path: str) -> None:
+    context = phone(browser, bypass_csp=True)
+    page = context.new_page()
+    page.goto(url + path)
+    assert [f for f in serious(page) if f.startswith("meta-viewport")] == []
+    context.close()
+
+
 def test_keyboard_alone_reaches_a_station_and_its_place(browser: Browser, url: str) -> None:
     context = browser.new_context(viewport={"width": 1280, "height": 800})
     page = opened(context, f"{url}/s/town")

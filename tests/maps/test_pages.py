@@ -137,6 +137,19 @@ def test_the_policy_of_a_page_allows_its_own_scripts_and_no_inline_others(name: 
     assert not re.search(r"<[^>]+\son\w+\s*=", html)
 
 
+@pytest.mark.parametrize("name", ALL_PAGES)
+def test_a_page_may_be_enlarged_with_two_fingers(name: str) -> None:
+    found = re.findall(r'<meta name="viewport"[^>]*content="([^"]*)"', page(name, CONTEXT))
+    assert found == ["width=device-width, initial-scale=1"]
+
+
+def test_templates_let_pages_be_enlarged() -> None:
+    for template in (STATIC.parent / "templates").glob("*.html"):
+        said = template.read_text("utf-8")
+        assert "user-scalable" not in said, template.name
+        assert "maximum-scale" not in said, template.name
+
+
 def test_only_a_sample_city_is_called_one() -> None:
     words = messages("zh")["sample"]
     assert words in "".join(Markup(city_page(CONTEXT)).text)
