@@ -31,6 +31,7 @@ from data.models import AREA_LEVELS
 from geo.audit import AreaTable
 
 LEVEL_NAMES = {
+    "city": "全市",
     "district": "区县",
     "street": "街道",
     "community": "社区",
@@ -291,6 +292,11 @@ _HOME_COLUMNS = (
     ("lon", "经度"),
     ("lat", "纬度"),
 )
+_HOUR_NAMES = [
+    f"{day} {hour}:00"
+    for day in ("周一", "周二", "周三", "周四", "周五", "周六", "周日", "节假日")
+    for hour in range(24)
+]
 _REASONS = {"far": "过远", "detour": "绕行", "island": "路网孤岛", "off_network": "不临路"}
 _AREA_COLUMNS = (
     ("rule", "规则"),
@@ -379,6 +385,25 @@ def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) ->
             for z in summary.get("zones", [])
         ],
     )
+    if "areas" in summary.get("week", {}):
+        _sheet(
+            book,
+            "一周覆盖 Week",
+            ["层级", "编号", "名称", "总数", "全部开放时", "低于要求小时", *_HOUR_NAMES],
+            [
+                [
+                    LEVEL_NAMES.get(level, level),
+                    *(row[key] for key in ("code", "name", "total", "best", "hours_below")),
+                    *row["surely"],
+                    *row["holiday"],
+                ]
+                for level, rows in (
+                    ("city", [{**summary["week"], "code": "", "name": summary["city"]["name"]}]),
+                    *summary["week"]["areas"].items(),
+                )
+                for row in rows
+            ],
+        )
     _sheet(
         book,
         "选址建议 Proposals",
