@@ -397,6 +397,11 @@ def _by_area(rule: Rule, homes: Homes, stations: StationTable, table: AreaTable)
             counted = np.ones(size, np.bool_)
         numerator, denominator = number.astype(float), np.full(size, float(terms["count"]))
         meets = number >= terms["count"]
+    elif "households_per_station" in terms:
+        counted = households >= terms.get("min_households", 1)
+        numerator = number.astype(float)
+        denominator = np.ceil(households / terms["households_per_station"])
+        meets = numerator >= denominator
     elif rule.kind == "capacity":
         counted = households >= terms.get("min_households", 1)
         metres = stations.area_m2[rows]
@@ -416,8 +421,17 @@ def _by_area(rule: Rule, homes: Homes, stations: StationTable, table: AreaTable)
             )
         counted = households > 0
         numerator = table.workers
-        denominator = np.ceil(households / terms["households_per_worker"])
+        denominator = np.full(size, float(terms.get("min_workers", 0)))
+        if "households_per_worker" in terms:
+            denominator = np.maximum(
+                denominator, np.ceil(households / terms["households_per_worker"])
+            )
+        # Where nobody counted there is no answer.
+        unknown = ~np.isfinite(numerator)
         meets = numerator >= denominator
+        facts["workers"] = float(np.nansum(numerator[counted]))
+        facts["workers_needed"] = float(denominator[counted].sum())
+        facts["areas_not_counted"] = int((unknown & counted).sum())
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(denominator > 0, numerator / denominator, np.nan)
     frame = pd.DataFrame(

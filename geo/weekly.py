@@ -86,7 +86,7 @@ def cover_by_hour(
         share = coo_array(
             (weight[inside], (row[inside], kind[inside])), shape=(count, len(kinds))
         ).tocsr()
-        ends = np.column_stack([np.ones(len(kinds)), reached])
+        ends: Vector = np.column_stack([np.ones(len(kinds)), reached]).astype(np.float64)
         total, best = np.asarray(share @ ends, np.float64).T
         found[level] = HourCover(
             total, np.asarray(share @ surely), np.asarray(share @ perhaps), best

@@ -23,6 +23,7 @@ from openpyxl.utils import get_column_letter
 
 from data.audits.conduct import Audit, Progress
 from data.audits.place import HomeRows, Place, SiteRows, StationRows, located
+from data.audits.staff import with_workers, workers_in_file
 from data.city_files import CityFiles, read_city_files
 from data.errors import SourceFileError
 from data.importers.layers import read_layer
@@ -101,6 +102,7 @@ def read_place(files: AuditFiles, *, datum: str, max_snap_m: float, progress: Pr
             if level == "grid" and "kind" in some:
                 some = some[some["kind"] == "base"]
             shapes[level] = some.geometry.to_numpy(), some
+    sources = dict.fromkeys(AREA_LEVELS, files.areas) | {"grid": files.grids}
     areas, outlines = {}, {}
     for level, (geometry, rows) in shapes.items():
         areas[level] = AreaTable(
@@ -109,8 +111,12 @@ def read_place(files: AuditFiles, *, datum: str, max_snap_m: float, progress: Pr
             _parents(rows),
             located(geometry, homes.lonlat),
             located(geometry, stations.lonlat),
+            workers_in_file(source, rows["code"].to_numpy(object))
+            if (source := sources.get(level)) is not None
+            else None,
         )
         outlines[level] = geometry
+    areas = with_workers(areas)
     if len(stations.code) and len(homes.code):
         _warn_far(stations, homes, warnings)
     top = next((areas[level] for level in AREA_LEVELS if level in areas), None)
