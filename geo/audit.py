@@ -397,6 +397,11 @@ def _by_area(rule: Rule, homes: Homes, stations: StationTable, table: AreaTable)
             counted = np.ones(size, np.bool_)
         numerator, denominator = number.astype(float), np.full(size, float(terms["count"]))
         meets = number >= terms["count"]
+    elif "households_per_station" in terms:
+        counted = households >= terms.get("min_households", 1)
+        numerator = number.astype(float)
+        denominator = np.ceil(households / terms["households_per_station"])
+        meets = numerator >= denominator
     elif rule.kind == "capacity":
         counted = households >= terms.get("min_households", 1)
         metres = stations.area_m2[rows]
@@ -416,8 +421,17 @@ def _by_area(rule: Rule, homes: Homes, stations: StationTable, table: AreaTable)
             )
         counted = households > 0
         numerator = table.workers
-        denominator = np.ceil(households / terms["households_per_worker"])
+        denominator = np.full(size, float(terms.get("min_workers", 0)))
+        if "households_per_worker" in terms:
+            denominator = np.maximum(
+                denominator, np.ceil(households / terms["households_per_worker"])
+            )
+        # Where nobody counted there is no answer.
+        unknown = ~np.isfinite(numerator)
         meets = numerator >= denominator
+        facts["workers"] = float(np.nansum(numerator[counted]))
+        facts["workers_needed"] = float(denominator[counted].sum())
+        facts["areas_not_counted"] = int((unknown & counted).sum())
     with np.errstate(invalid="ignore", divide="ignore"):
         ratio = np.where(denominator > 0, numerator / denominator, np.nan)
     frame = pd.DataFrame(
@@ -607,38 +621,3 @@ def second_nearest(pairs: Pairs) -> Vector:
     some = count >= 2
     found[some] = pairs.site_cost[order][pairs.demand_offsets[:-1][some] + 1] / pairs.per_second
     return found
-
-
-def covered_by_hour(
-    pairs: Pairs, weight: Vector, week: NDArray[np.uint8], *, cutoff_s: float
-) -> tuple[Vector, Vector]:
-    """Weight with an open station within the cutoff, for each of the 168 hours of the week.
-
-    Parameters
-    ----------
-    pairs : Pairs
-        Homes to all stations.
-    weight : ndarray, shape (n,)
-    week : ndarray, shape (m, 168), uint8
-
-    Returns
-    -------
-    surely, perhaps : ndarray, shape (168,)
-        Counting stations of unknown hours as shut, and as open.
-    """
-    near = pairs.within(pairs.limit(cutoff_s))
-    of_site = np.repeat(np.arange(near.sites), np.diff(near.site_offsets))
-    kept: dict[bytes, float] = {}
-
-    def covered(is_open: NDArray[np.bool_]) -> float:
-        key = is_open.tobytes()
-        if key not in kept:
-            reached = np.zeros(near.demands, np.bool_)
-            reached[near.demand[is_open[of_site]]] = True
-            kept[key] = float(weight[reached].sum())
-        return kept[key]
-
-    hours = range(week.shape[1])
-    surely = np.array([covered(week[:, hour] == OPEN) for hour in hours])
-    perhaps = np.array([covered(week[:, hour] != SHUT) for hour in hours])
-    return surely, perhaps

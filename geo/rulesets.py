@@ -23,10 +23,17 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "reach": ("stations", "facility", "minutes", "metres", "profile", "waits", "at"),
     "redundancy": ("stations", "facility", "minutes", "metres", "profile", "waits", "at", "count"),
     "presence": ("stations", "facility", "level", "count", "min_households"),
-    "capacity": ("stations", "level", "m2_per_100_households", "min_households", "min_m2"),
+    "capacity": (
+        "stations",
+        "level",
+        "m2_per_100_households",
+        "min_m2",
+        "households_per_station",
+        "min_households",
+    ),
     "size": ("level", "max_households", "max_people", "mean"),
     "hours": ("stations", "at", "whole_week"),
-    "staffing": ("level", "households_per_worker"),
+    "staffing": ("level", "households_per_worker", "min_workers"),
 }
 _COMMON = (
     "id",
@@ -284,14 +291,21 @@ def _terms(kind: str, terms: dict[str, Any], where: str) -> None:
             remedy='Write stations = ["red_station"].',
         )
     needed = {
-        "capacity": ("m2_per_100_households",),
+        "capacity": ("m2_per_100_households", "households_per_station"),
         "size": ("max_households", "max_people"),
         "hours": ("at", "whole_week"),
-        "staffing": ("households_per_worker",),
+        "staffing": ("households_per_worker", "min_workers"),
     }.get(kind, ())
     if needed and not any(field in terms for field in needed):
         raise RuleSetError(
             f"{where}: it says nothing to check.", remedy=f"Give {' or '.join(needed)}."
+        )
+    if "households_per_station" in terms and (
+        "m2_per_100_households" in terms or "min_m2" in terms
+    ):
+        raise RuleSetError(
+            f"{where}: it counts square metres and stations at once.",
+            remedy="Make two rules of it.",
         )
     for field in (
         "minutes",
@@ -301,7 +315,9 @@ def _terms(kind: str, terms: dict[str, Any], where: str) -> None:
         "min_m2",
         "max_households",
         "max_people",
+        "households_per_station",
         "households_per_worker",
+        "min_workers",
     ):
         value = terms.get(field, 1)
         if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:

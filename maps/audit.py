@@ -15,11 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from geo.standards import PROFILES
-from maps.audit_figures import COLOURS, curve_svg, map_svg, week_svg
+from maps.audit_figures import COLOURS, curve_svg, map_svg, small_week_svg, week_svg
+from maps.audit_week import holiday_in_words, week_in_words
 
 _HERE = Path(__file__).parent
 OUTSIDE_LISTED = 300
-DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+WEEKS_LISTED = 300
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
 LEVELS_DOWN = ("district", "street", "community", "grid")
 
 
@@ -83,18 +85,10 @@ def report_page(
             changes=changes,
             public=public,
             colours=COLOURS,
-            days=[words[day] for day in DAYS],
             map=map_svg(homes, dict(summary), drawn, label=words["map"])
             if "covered" in homes
             else "",
-            week=week_svg(
-                summary["week"],
-                [words[day] for day in DAYS],
-                required=main["required"],
-                label=words["week"],
-            )
-            if main and "week" in summary
-            else "",
+            **_week(summary, words, language),
             curve=curve_svg(summary.get("proposals", {}), label=words["sites"]),
             outside=listed.where(listed.notna(), None).to_dict("records"),
             outside_count=len(outside),
@@ -106,6 +100,40 @@ def report_page(
             script=(_HERE / "static/gridcircle/audit_report.js").read_text("utf-8"),
         )
     )
+
+
+def _week(summary: Mapping[str, Any], words: Mapping[str, str], language: str) -> dict[str, Any]:
+    """The week of the city as a figure and in words, and of its areas, the worst first."""
+    week = summary.get("week")
+    if not week:
+        return {"week": "", "week_words": [], "week_areas": []}
+    required = week["required"]
+    rows = [
+        {
+            "level": level,
+            "name": row["name"] or row["code"],
+            "hours_below": row["hours_below"],
+            "strip": small_week_svg(row, required=required, label=row["name"] or row["code"]),
+            "words": week_in_words(row, required, language),
+        }
+        for level in ("street", "community")
+        for row in sorted(
+            week["areas"].get(level, []), key=lambda r: (-r["hours_below"], r["code"])
+        )[:WEEKS_LISTED]
+    ]
+    return {
+        "week": week_svg(
+            week,
+            [words[day] for day in DAYS],
+            required=required,
+            label=words["week"],
+        ),
+        "week_words": [
+            *week_in_words(week, required, language),
+            holiday_in_words(week, required, language),
+        ],
+        "week_areas": rows,
+    }
 
 
 def area_tree(areas: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

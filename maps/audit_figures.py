@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -118,38 +118,79 @@ def _path(place: Any, shape: shapely.Geometry) -> str:
     return "".join(drawn)
 
 
-def week_svg(week: dict[str, Any], days: Sequence[str], *, required: float, label: str) -> str:
-    """Draw 7 x 24 squares: the darker, the more homes reach an open station."""
-    total = week["total"] or 1
+def week_svg(cover: Mapping[str, Any], days: Sequence[str], *, required: float, label: str) -> str:
+    """Draw 7 x 24 squares and a row for public holidays: the darker, the more homes are covered.
+
+    Parameters
+    ----------
+    cover : mapping
+        Of the city or an area, as `data.audits.week.week_summary` gives it.
+    days : sequence of str
+        Names of the seven days and of a public holiday.
+    required : float
+        Hours below this share, or below that of all stations open where it is less, are hatched.
+    label : str
+        What screen readers call it.
+    """
+    total = cover["total"] or 1
+    held = min(required, cover["best"] / total) * (1 - 1e-12)
     parts = [
-        f'<svg class="week" viewBox="0 0 780 222" role="img" aria-label="{html.escape(label)}">'
+        f'<svg class="week" viewBox="0 0 790 254" role="img" aria-label="{html.escape(label)}">'
         '<defs><pattern id="below" width="6" height="6" patternUnits="userSpaceOnUse"'
         ' patternTransform="rotate(45)"><rect width="6" height="6" fill="none"/>'
         '<path d="M0 0v6" stroke="#b5302b" stroke-width="2"/></pattern></defs>'
     ]
     parts += [
-        f'<text x="{42 + hour * 30.5:.1f}" y="14" font-size="12">{hour}:00</text>'
+        f'<text x="{52 + hour * 30.5:.1f}" y="14" font-size="12">{hour}:00</text>'
         for hour in range(0, 24, 3)
     ]
+    values = [*cover["surely"], *cover["holiday"]]
     for day, name in enumerate(days):
-        y = 22 + day * 28
+        y = 22 + day * 28 + (6 if day == 7 else 0)
         parts.append(f'<text x="4" y="{y + 18}" font-size="13">{html.escape(name)}</text>')
         for hour in range(24):
-            share = week["surely"][day * 24 + hour] / total
-            x = 42 + hour * 30.5
-            tone = 245 - 180 * share
+            share = values[day * 24 + hour] / total
+            x = 52 + hour * 30.5
             parts.append(
-                f'<rect x="{x:.1f}" y="{y}" width="29" height="26"'
-                f' fill="rgb({tone:.0f},{min(tone + 25, 250):.0f},{min(tone + 60, 252):.0f})">'
+                f'<rect x="{x:.1f}" y="{y}" width="29" height="26" fill="{tone(share)}">'
                 f"<title>{html.escape(name)} {hour}:00 {share:.1%}</title></rect>"
             )
-            if share < required * (1 - 1e-12):
+            if share < held:
                 parts.append(
                     f'<rect x="{x:.1f}" y="{y}" width="29" height="26" fill="url(#below)"'
                     ' fill-opacity="0.55" pointer-events="none"/>'
                 )
     parts.append("</svg>")
     return "".join(parts)
+
+
+def tone(share: float) -> str:
+    """Colour of a share: the darker, the more."""
+    level = 245 - 180 * share
+    return f"rgb({level:.0f},{min(level + 25, 250):.0f},{min(level + 60, 252):.0f})"
+
+
+def small_week_svg(cover: Mapping[str, Any], *, required: float, label: str) -> str:
+    """Draw the week of an area as a strip for a table: a row a day, no words."""
+    total = cover["total"] or 1
+    held = min(required, cover["best"] / total) * (1 - 1e-12)
+    values = [*cover["surely"], *cover["holiday"]]
+    by_tone: dict[int, list[str]] = {}
+    below = []
+    for at, value in enumerate(values):
+        x, y = at % 24 * 6, at // 24 * 6 + (2 if at >= 168 else 0)
+        by_tone.setdefault(round(10 * value / total), []).append(f"M{x} {y}h5v5h-5z")
+        if value / total < held:
+            below.append(f"M{x} {y + 5}l5-5")
+    drawn = "".join(
+        f'<path d="{"".join(cells)}" fill="{tone(step / 10)}"/>'
+        for step, cells in sorted(by_tone.items())
+    )
+    return (
+        f'<svg class="small-week" viewBox="0 0 144 50" role="img"'
+        f' aria-label="{html.escape(label)}">{drawn}'
+        f'<path d="{"".join(below)}" stroke="#b5302b" fill="none"/></svg>'
+    )
 
 
 def curve_svg(proposals: dict[str, Any], *, label: str) -> str:

@@ -26,8 +26,9 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from maps.audit import audit_words
+from maps.audit import DAYS, audit_words
 from maps.audit_figures import COLOURS
+from maps.audit_week import holiday_in_words, week_in_words
 from maps.print.font import can_write, font_for
 
 PLATES_MOST = 60
@@ -308,6 +309,7 @@ class _Content:
                 [25, 95, 25, 25],
             )
         )
+        story += self.week()
         for level in ("street", "community", "grid"):
             rows = self.main["areas"].get(level)
             if not rows or (level == "grid" and self.public):
@@ -393,6 +395,46 @@ class _Content:
         )
         return story
 
+    def week(self) -> list[Flowable]:
+        """The strip of the city, when it falls below the promise, and the same by area."""
+        week, w = self.summary.get("week", {}), self.words
+        if "required" not in week:
+            return []
+        required = week["required"]
+        names = [w[day] for day in DAYS]
+        self.letters += [*names, ":"]
+        story: list[Flowable] = [
+            *self.heading(w["week"]),
+            _Late(lambda font: _Week(week, required, names, font)),
+            Spacer(1, 2 * mm),
+        ]
+        sentences = week_in_words(week, required, self.language)
+        sentences.append(holiday_in_words(week, required, self.language))
+        story += [self.text(sentence) for sentence in sentences]
+        story.append(self.text(w["week_note"], 8, "#56616e"))
+        for level in ("street", "community"):
+            rows = sorted(
+                week["areas"].get(level, []), key=lambda r: (-r["hours_below"], r["code"])
+            )
+            if not rows:
+                continue
+            story += self.heading(f"{w['week']} · {w[level]}")
+            story.append(
+                self.table(
+                    [w["name"], w["week_below"], w["week_when"]],
+                    [
+                        [
+                            row["name"] or row["code"],
+                            row["hours_below"],
+                            " ".join(week_in_words(row, required, self.language)),
+                        ]
+                        for row in rows
+                    ],
+                    [40, 22, 120],
+                )
+            )
+        return story
+
     def plates(
         self, homes: pd.DataFrame, shapes: Mapping[str, NDArray[np.object_]]
     ) -> list[Flowable]:
@@ -466,6 +508,51 @@ class _Content:
             unit=self.unit,
             name=change.get("name") or change.get("code"),
         )
+
+
+class _Week(Flowable):  # type: ignore[misc]
+    """The hours of the week as squares: the darker, the more homes are covered."""
+
+    def __init__(
+        self, cover: Mapping[str, Any], required: float, names: list[str], font: str
+    ) -> None:
+        super().__init__()
+        self.width, self.height = _WIDTH, 52 * mm
+        self._cover, self._required, self._names, self._font = cover, required, names, font
+
+    def wrap(self, *_: float) -> tuple[float, float]:
+        """Its size."""
+        return self.width, self.height
+
+    def draw(self) -> None:
+        """Draw it on the page."""
+        pen = self.canv
+        total = self._cover["total"] or 1
+        held = min(self._required, self._cover["best"] / total) * (1 - 1e-12)
+        values = [*self._cover["surely"], *self._cover["holiday"]]
+        left, step = 14 * mm, 6 * mm
+        wide = (self.width - left) / 24
+        pen.setFont(self._font, 8)
+        for hour in range(0, 24, 3):
+            pen.drawString(left + hour * wide, self.height - 3 * mm, f"{hour}:00")
+        for day, name in enumerate(self._names):
+            y = self.height - 4.5 * mm - (day + 1) * step + 0.4 * mm - (1 * mm if day == 7 else 0)
+            pen.setFillColor(colors.HexColor("#1d2733"))
+            pen.drawString(0, y + 1.6 * mm, name)
+            for hour in range(24):
+                share = values[day * 24 + hour] / total
+                level = 245 - 180 * share
+                x = left + hour * wide
+                pen.setFillColor(
+                    colors.Color(
+                        level / 255, min(level + 25, 250) / 255, min(level + 60, 252) / 255
+                    )
+                )
+                pen.rect(x, y, wide - 1, step - 1, stroke=0, fill=1)
+                if share < held:
+                    pen.setStrokeColor(colors.HexColor("#b5302b"))
+                    pen.setLineWidth(0.6)
+                    pen.line(x, y, x + wide - 1, y + step - 1)
 
 
 class _Plate(Flowable):  # type: ignore[misc]

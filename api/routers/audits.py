@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,9 +29,11 @@ from data.audits.runs import (
     run_audit,
 )
 from data.audits.whatif import what_if
+from data.errors import NotFoundError
 from data.rules import checked, open_rule_set, rule_set_names
 from geo.rulesets import RuleSetError, rule_set
 from maps.audit import report_page
+from maps.audit_week import holiday_in_words, week_in_words, week_of
 from maps.audits import audit_page, audits_page
 from maps.messages import LANGUAGES
 
@@ -155,6 +157,38 @@ def compare(service: ServiceDependency, audit_id: int, before_id: int) -> Respon
             **compare_summaries(before.summary, after.summary),
         }
     )
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}/week",
+    summary="Coverage over the hours of the week",
+    response_class=JsonResponse,
+    openapi_extra=right("viewer"),
+)
+def week(
+    service: ServiceDependency,
+    audit_id: int,
+    level: Annotated[Literal["", "district", "street", "community"], Query()] = "",
+    code: Annotated[str, Query(max_length=120)] = "",
+    lang: Literal["zh", "en"] = "zh",
+) -> Response:
+    """Read what is covered in each hour of the week, in the city or in one area, also in words.
+
+    ``surely`` are 168 numbers from Monday midnight, ``holiday`` 24 of a public holiday; ``below``
+    and ``words`` say when the promise is not kept.
+    """
+    found = _kept(service, audit_id).summary.get("week", {})
+    cover = week_of(found, level, code) if "required" in found else None
+    if cover is None:
+        raise NotFoundError(
+            f"Audit {audit_id} has no week of {level or 'the city'} {code}.".replace(" .", "."),
+            remedy="Name a level and a code that the audit lists, or neither; audits made before "
+            "weeks were kept by area have none.",
+        )
+    required = found["required"]
+    told = {key: value for key, value in cover.items() if key != "areas"}
+    words = [*week_in_words(cover, required, lang), holiday_in_words(cover, required, lang)]
+    return JsonResponse(told | {"unit": found["unit"], "required": required, "words": words})
 
 
 @router.get(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from data.audits.place import HomeRows, Place, SiteRows, StationRows, located
+from data.audits.staff import with_workers, workers_in_plan
 from data.circles import City
 from data.models import AREA_LEVELS
 from geo.audit import AreaTable
@@ -188,6 +189,7 @@ def _areas(
         )
         shapes[level] = shapely.from_wkb([bytes(g) for g in some["geom"]])
     chosen = city.stations.chosen()
+    workers = workers_in_plan(connection)
     for level, table, where, ids in (
         ("grid", "grids", "WHERE kind = 'base'", buildings.grid),
         ("compound", "compounds", "", buildings.compound),
@@ -208,6 +210,9 @@ def _areas(
             _texts([code_of.get(row.community_id or 0) for row in found]),
             np.array([number.get(i, -1) for i in ids.tolist()], np.int32),
             located(outlines, city.stations.lonlat[chosen]),
+            np.array([workers.get(row.code, np.nan) for row in found], float)
+            if level == "grid" and workers
+            else None,
         )
         shapes[level] = outlines
-    return tables, shapes
+    return with_workers(tables), shapes

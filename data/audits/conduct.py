@@ -15,7 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from data.audits.place import Place
-from data.audits.week import open_week
+from data.audits.week import open_week, week_summary
 from geo.accessibility import straight_to_nearest
 from geo.audit import (
     REASON_NAMES,
@@ -27,7 +27,6 @@ from geo.audit import (
     StationTable,
     Walked,
     accessibility,
-    covered_by_hour,
     evaluate,
     reasons,
 )
@@ -44,7 +43,7 @@ from geo.siting.pairs import Pairs
 from geo.snapping import SnappedPoints, Snapper
 from geo.standards import PROFILES
 
-FORMAT = 1
+FORMAT = 2
 """Version of the summary's layout."""
 FALSE_CIRCLE_M = 800.0
 """Radius of the circle that a map would draw for 15 minutes, metres (GB 50180-2018 as quoted)."""
@@ -238,7 +237,16 @@ def conduct(
             "buildings": len(false),
             homes.unit: float(homes.weight[false].sum()),
         }
-        summary["week"] = _week(homes, stations, walked, main.rule, rows)
+        summary["week"] = week_summary(
+            walked.pairs.within(walked.pairs.limit(cutoff)),
+            homes.weight,
+            unit=homes.unit,
+            hours=place.stations.hours,
+            week=stations.week,
+            counted=rows,
+            share=main.rule.share,
+            areas=place.areas,
+        )
         summary["quality"] = _quality(place, homes, stations, base, why, links, main, with_all)
         summary["closures"] = _closures(place, homes, main, walked)
         tell("Looking for sites", 0.75)
@@ -428,28 +436,6 @@ def _worst(main: RuleResult) -> dict[str, Any] | None:
             row = counted.sort_values(["share", "denominator"], ascending=[True, False]).iloc[0]
             return {"level": level, "code": row["code"], "name": row["name"], "share": row["share"]}
     return None
-
-
-def _week(
-    homes: Homes,
-    stations: StationTable,
-    walked: Walked,
-    rule: Rule,
-    rows: NDArray[np.int64],
-) -> dict[str, Any]:
-    surely, perhaps = covered_by_hour(
-        walked.pairs, homes.weight, stations.week, cutoff_s=rule.cutoff_s
-    )
-    total = float(homes.weight.sum())
-    promised = rule.share * total
-    return {
-        "unit": homes.unit,
-        "total": total,
-        "surely": surely.tolist(),
-        "perhaps": perhaps.tolist(),
-        "hours_below": int((surely < promised * (1 - 1e-12)).sum()),
-        "stations_of_unknown_hours": int((stations.week[rows] == UNKNOWN).all(axis=1).sum()),
-    }
 
 
 def _quality(

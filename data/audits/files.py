@@ -23,6 +23,7 @@ from openpyxl.utils import get_column_letter
 
 from data.audits.conduct import Audit, Progress
 from data.audits.place import HomeRows, Place, SiteRows, StationRows, located
+from data.audits.staff import with_workers, workers_in_file
 from data.city_files import CityFiles, read_city_files
 from data.errors import SourceFileError
 from data.importers.layers import read_layer
@@ -31,6 +32,7 @@ from data.models import AREA_LEVELS
 from geo.audit import AreaTable
 
 LEVEL_NAMES = {
+    "city": "全市",
     "district": "区县",
     "street": "街道",
     "community": "社区",
@@ -100,6 +102,7 @@ def read_place(files: AuditFiles, *, datum: str, max_snap_m: float, progress: Pr
             if level == "grid" and "kind" in some:
                 some = some[some["kind"] == "base"]
             shapes[level] = some.geometry.to_numpy(), some
+    sources = dict.fromkeys(AREA_LEVELS, files.areas) | {"grid": files.grids}
     areas, outlines = {}, {}
     for level, (geometry, rows) in shapes.items():
         areas[level] = AreaTable(
@@ -108,8 +111,12 @@ def read_place(files: AuditFiles, *, datum: str, max_snap_m: float, progress: Pr
             _parents(rows),
             located(geometry, homes.lonlat),
             located(geometry, stations.lonlat),
+            workers_in_file(source, rows["code"].to_numpy(object))
+            if (source := sources.get(level)) is not None
+            else None,
         )
         outlines[level] = geometry
+    areas = with_workers(areas)
     if len(stations.code) and len(homes.code):
         _warn_far(stations, homes, warnings)
     top = next((areas[level] for level in AREA_LEVELS if level in areas), None)
@@ -291,6 +298,11 @@ _HOME_COLUMNS = (
     ("lon", "经度"),
     ("lat", "纬度"),
 )
+_HOUR_NAMES = [
+    f"{day} {hour}:00"
+    for day in ("周一", "周二", "周三", "周四", "周五", "周六", "周日", "节假日")
+    for hour in range(24)
+]
 _REASONS = {"far": "过远", "detour": "绕行", "island": "路网孤岛", "off_network": "不临路"}
 _AREA_COLUMNS = (
     ("rule", "规则"),
@@ -379,6 +391,25 @@ def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) ->
             for z in summary.get("zones", [])
         ],
     )
+    if "areas" in summary.get("week", {}):
+        _sheet(
+            book,
+            "一周覆盖 Week",
+            ["层级", "编号", "名称", "总数", "全部开放时", "低于要求小时", *_HOUR_NAMES],
+            [
+                [
+                    LEVEL_NAMES.get(level, level),
+                    *(row[key] for key in ("code", "name", "total", "best", "hours_below")),
+                    *row["surely"],
+                    *row["holiday"],
+                ]
+                for level, rows in (
+                    ("city", [{**summary["week"], "code": "", "name": summary["city"]["name"]}]),
+                    *summary["week"]["areas"].items(),
+                )
+                for row in rows
+            ],
+        )
     _sheet(
         book,
         "选址建议 Proposals",

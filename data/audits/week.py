@@ -1,22 +1,34 @@
-"""Opening hours as 168 hours of a week without holidays."""
+"""Opening hours as the hours of an ordinary week and of a public holiday, and coverage in them.
+
+Hours are read by `data.opening`, as everywhere else. The week is one without public holidays and
+without weekends worked in their place; the holiday is one that falls on a weekday.
+"""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from opening_hours import OpeningHours, ParserError, State  # type: ignore[attr-defined]
 
-from geo.audit import OPEN, SHUT, UNKNOWN
+from data.opening import TIME_ZONE, timeline
+from geo.audit import OPEN, SHUT, UNKNOWN, AreaTable
+from geo.siting.pairs import Pairs
+from geo.weekly import HourCover, cover_by_hour, stretches_below
 
-MONDAY = dt.datetime(2024, 5, 13)  # noqa: DTZ001 — a week by the city's own clock, no holiday in it
-_STATES = {State.OPEN: OPEN, State.CLOSED: SHUT, State.UNKNOWN: UNKNOWN}
+MONDAY = dt.datetime(2024, 5, 13, tzinfo=TIME_ZONE)
+"""A week of 2024 between two holidays, no day of it worked in place of another."""
+HOLIDAY = dt.datetime(2024, 5, 1, tzinfo=TIME_ZONE)
+"""Labour Day of 2024, a Wednesday."""
+LEVELS = ("district", "street", "community")
+"""Levels whose weeks are kept with an audit."""
+_STATES = {"open": OPEN, "closed": SHUT, "holiday": SHUT, "unknown": UNKNOWN}
 
 
 def open_week(texts: Sequence[str | None]) -> NDArray[np.uint8]:
-    """State of each station in each hour, looked at in the middle of the hour.
+    """State of each station in each hour of the week, looked at in the middle of the hour.
 
     Parameters
     ----------
@@ -28,24 +40,103 @@ def open_week(texts: Sequence[str | None]) -> NDArray[np.uint8]:
     ndarray, shape (m, 168), uint8
         `geo.audit.SHUT`, `OPEN` or `UNKNOWN`, from Monday midnight.
     """
+    return _hours(texts, MONDAY, 7)
+
+
+def open_holiday(texts: Sequence[str | None]) -> NDArray[np.uint8]:
+    """State of each station in each hour of a public holiday, shape (m, 24)."""
+    return _hours(texts, HOLIDAY, 1)
+
+
+def _hours(texts: Sequence[str | None], start: dt.datetime, days: int) -> NDArray[np.uint8]:
+    middles = np.arange(24 * days) * 60 + 30
     kept: dict[str | None, NDArray[np.uint8]] = {}
     for text in texts:
         if text not in kept:
-            kept[text] = _week(text)
+            line = timeline(text, start, days=days)
+            states = np.array([_STATES[state] for state in line.states], np.uint8)
+            kept[text] = states[np.searchsorted(line.minutes, middles, side="right") - 1]
     if not len(texts):
-        return np.zeros((0, 168), np.uint8)
+        return np.zeros((0, 24 * days), np.uint8)
     return np.stack([kept[text] for text in texts])
 
 
-def _week(text: str | None) -> NDArray[np.uint8]:
-    states = np.full(168, UNKNOWN, np.uint8)
-    if not text:
-        return states
-    try:
-        hours = OpeningHours(text)
-    except ParserError:
-        return states
-    for hour in range(168):
-        state, _ = hours.state(MONDAY + dt.timedelta(hours=hour, minutes=30))
-        states[hour] = _STATES[state]
-    return states
+def week_summary(
+    near: Pairs,
+    weight: NDArray[np.float64],
+    *,
+    unit: str,
+    hours: Sequence[str | None],
+    week: NDArray[np.uint8],
+    counted: NDArray[np.int64],
+    share: float,
+    areas: Mapping[str, AreaTable],
+) -> dict[str, Any]:
+    """Coverage in each hour of the week and of a public holiday, for the city and its areas.
+
+    Parameters
+    ----------
+    near : Pairs
+        Homes to the stations that count, within the cutoff.
+    weight : ndarray, shape (n,)
+    unit : str
+        What the weight counts.
+    hours : sequence of str or None
+        Of every station.
+    week : ndarray, shape (m, 168)
+        As `open_week` gives it for `hours`.
+    counted : ndarray
+        Rows of the stations that count.
+    share : float
+        What is promised.
+    areas : mapping of level to AreaTable
+
+    Returns
+    -------
+    dict
+        ``unit``, ``required``, ``stations_of_unknown_hours``; for the city ``total``, ``best`` (all
+        stations open), ``surely``, ``perhaps`` (168 numbers), ``holiday`` (24), ``hours_below``
+        and ``below``; the same of each area under ``areas``, by level, without ``perhaps``. Below
+        means below the promise or, where even all stations open do not keep it, below those.
+    """
+    states = np.concatenate([week, open_holiday(hours)], axis=1)
+    rows: dict[str, tuple[NDArray[np.int32], int]] = {"": (np.zeros(len(weight), np.int32), 1)}
+    rows |= {
+        level: (areas[level].home, len(areas[level].code)) for level in LEVELS if level in areas
+    }
+    found = cover_by_hour(near, weight, states, rows)
+    return {
+        "unit": unit,
+        "required": share,
+        "stations_of_unknown_hours": int((week[counted] == UNKNOWN).all(axis=1).sum()),
+        **_told(found[""], 0, share),
+        "perhaps": found[""].perhaps[0, :168].tolist(),
+        "areas": {
+            level: [
+                {"code": code, "name": name, **_told(cover, row, share)}
+                for row, (code, name) in enumerate(
+                    zip(areas[level].code, areas[level].name, strict=True)
+                )
+                if cover.total[row] > 0
+            ]
+            for level, cover in found.items()
+            if level
+        },
+    }
+
+
+def _told(cover: HourCover, row: int, share: float) -> dict[str, Any]:
+    total, best = float(cover.total[row]), float(cover.best[row])
+    surely = cover.surely[row, :168]
+    held = min(share * total, best)
+    return {
+        "total": total,
+        "best": best,
+        "surely": surely.tolist(),
+        "holiday": cover.surely[row, 168:].tolist(),
+        "hours_below": int((surely < share * total * (1 - 1e-12)).sum()),
+        "below": [
+            {"days": list(s.days), "from": s.begin, "to": s.end, "low": s.low}
+            for s in stretches_below(surely, held)
+        ],
+    }

@@ -191,3 +191,23 @@ def test_pages_load_everything_from_here(client, made, path):
     assert "default-src 'self'" in answer.headers["content-security-policy"]
     for address in re.findall(r"<(?:script|link)[^>]*?(?:src|href)=\"([^\"]+)\"", answer.text):
         assert address.startswith(("/", "data:")), address
+
+
+def test_the_week_is_told_for_the_city_and_each_area(client, made):
+    address = f"/api/v1/audits/{made['id']}/week"
+    city = client.get(address).json()
+    rule = by_id(made)["reach-10"]
+    assert city["best"] == rule["numerator"]
+    assert (len(city["surely"]), len(city["holiday"])) == (168, 24)
+    assert city["words"][0].startswith("即使所有站点都开放也只有")
+    areas = made["week"]["areas"]["community"]
+    assert sum(row["total"] for row in areas) <= city["total"]
+    for row in areas:
+        told = client.get(
+            address, params={"level": "community", "code": row["code"], "lang": "en"}
+        ).json()
+        assert told["surely"] == row["surely"]
+        assert told["words"]
+    missing = client.get(address, params={"level": "community", "code": "none"})
+    assert missing.status_code == 404
+    assert missing.json()["remedy"]

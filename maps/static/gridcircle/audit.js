@@ -218,22 +218,40 @@ Gridcircle.begin = function (map) {
     return box;
   }
 
-  function week() {
-    if (!audit.week) return;
-    const total = audit.week.total || 1;
-    const needed = main().required;
-    const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"];
+  async function week() {
+    if (!audit.week?.required) return;
+    const select = element("select", { id: "gc-week-of", "aria-label": w("week_of") });
+    const levels = ["street", "community"].filter((level) => audit.week.areas[level]?.length);
+    const places = levels.flatMap((level) => audit.week.areas[level].map((row) => [`${level}/${row.code}`, `${w(level)} ${row.name || row.code}`]));
+    Gridcircle.options(select, [["", w("whole_city")], ...places], "");
+    const box = element("div", { "aria-live": "polite" });
     byId("gc-week").replaceChildren(
       element("h2", {}, w("week")),
-      element("div", { class: "gc-week", role: "img", "aria-label": `${w("week")}: ${w("hours_below", { n: audit.week.hours_below })}` },
-        element("i", {}), ...Array.from({ length: 24 }, (_, h) => element("i", { class: "gc-hour" }, h % 6 === 0 ? String(h) : "")),
-        ...days.flatMap((day, d) => [element("b", {}, w(day)), ...Array.from({ length: 24 }, (_, h) => {
-          const s = audit.week.surely[d * 24 + h] / total;
-          return element("i", { title: `${w(day)} ${h}:00 ${share(s)}`, class: s < needed * (1 - 1e-12) ? "gc-below" : "",
-            style: { backgroundColor: `rgba(11, 83, 148, ${0.08 + 0.85 * s})` } });
-        })])),
-      element("p", { class: "gc-note" }, [w("week_note"), w("hours_below", { n: audit.week.hours_below }),
-        w("hours_unknown", { n: audit.week.stations_of_unknown_hours })].join(" ")));
+      places.length ? element("label", { class: "gc-field gc-inline" }, select) : "",
+      box,
+      element("p", { class: "gc-note" }, [w("week_note"), w("hours_unknown", { n: audit.week.stations_of_unknown_hours })].join(" ")));
+    const show = async () => {
+      const [level, ...code] = select.value.split("/");
+      const query = new URLSearchParams({ level, code: code.join("/"), lang: page.language });
+      const told = await Gridcircle.guarded(() => Gridcircle.ask(`${base}/week?${query}`, { quiet: true }));
+      if (told) box.replaceChildren(strip(told), element("ul", { class: "gc-week-words" }, ...told.words.map((line) => element("li", {}, line))));
+    };
+    select.addEventListener("change", show);
+    await show();
+  }
+
+  function strip(told) {
+    const total = told.total || 1;
+    const held = Math.min(told.required, told.best / total) * (1 - 1e-12);
+    const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"];
+    const values = [...told.surely, ...told.holiday];
+    return element("div", { class: "gc-week", role: "img", "aria-label": `${w("week")}: ${told.words.join(" ")}` },
+      element("i", {}), ...Array.from({ length: 24 }, (_, h) => element("i", { class: "gc-hour" }, h % 6 === 0 ? String(h) : "")),
+      ...days.flatMap((day, d) => [element("b", {}, w(day)), ...Array.from({ length: 24 }, (_, h) => {
+        const s = values[d * 24 + h] / total;
+        return element("i", { title: `${w(day)} ${h}:00 ${share(s)}`, class: s < held ? "gc-below" : "",
+          style: { backgroundColor: `rgba(11, 83, 148, ${0.08 + 0.85 * s})` } });
+      })]));
   }
 
   function quality() {
@@ -389,7 +407,7 @@ Gridcircle.begin = function (map) {
     zones();
     sites();
     whatIf();
-    week();
+    await week();
     quality();
     map.on("moveend", places);
     await places();

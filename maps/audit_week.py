@@ -1,0 +1,120 @@
+"""The week of an audit in words: when coverage falls below what is promised."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from geo.weekly import runs_of_days
+
+_DAYS = {
+    "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
+    "en": (
+        "Mondays",
+        "Tuesdays",
+        "Wednesdays",
+        "Thursdays",
+        "Fridays",
+        "Saturdays",
+        "Sundays",
+    ),
+}
+
+
+def week_of(week: Mapping[str, Any], level: str, code: str) -> Mapping[str, Any] | None:
+    """The week of one area; of the city where no level is given, None where there is none."""
+    if not level:
+        return week
+    rows = week.get("areas", {}).get(level, [])
+    return next((row for row in rows if row["code"] == code), None)
+
+
+def week_in_words(cover: Mapping[str, Any], required: float, language: str) -> list[str]:
+    """Say when coverage falls below the promise, a sentence a stretch of hours.
+
+    Parameters
+    ----------
+    cover : mapping
+        Of the city or an area, as `data.audits.week.week_summary` gives it.
+    required : float
+        The share promised.
+    language : str
+        zh or en.
+    """
+    chinese = language == "zh"
+    total = cover["total"]
+    if not total:
+        return []
+    best = cover["best"] / total
+    wanted = _percent(required)
+    if best < required * (1 - 1e-12):
+        held = _percent(best)
+        first = (
+            f"即使所有站点都开放也只有 {held}，达不到要求的 {wanted}。"
+            if chinese
+            else f"Even with all stations open only {held} are covered, not the {wanted} required."
+        )
+        sentences = [first]
+    else:
+        held, sentences = wanted, []
+    below = cover["below"]
+    if not below:
+        if not sentences:
+            sentences.append(
+                f"一周每个小时都不低于 {held}。"
+                if chinese
+                else f"At no hour of the week below {held}."
+            )
+        elif chinese:
+            sentences.append("一周内不因闭站而更低。")
+        else:
+            sentences.append("No closed station lowers this at any hour of the week.")
+    for stretch in below:
+        days = _days(stretch["days"], language)
+        low = _percent(stretch["low"] / total)
+        whole = stretch["from"] == 0 and stretch["to"] == 24
+        if chinese:
+            hours = "全天" if whole else f" {stretch['from']}–{stretch['to']} 时"
+            sentences.append(f"{days}{hours}低于 {held}，最低 {low}。")
+        else:
+            hours = "all day" if whole else f"{stretch['from']}–{stretch['to']} h"
+            sentences.append(f"{days} {hours} below {held}, {low} at the least.")
+    return sentences
+
+
+def holiday_in_words(cover: Mapping[str, Any], required: float, language: str) -> str:
+    """Say at how many hours of a public holiday the promise is kept."""
+    total = cover["total"]
+    if not total:
+        return ""
+    kept = sum(value >= required * total * (1 - 1e-12) for value in cover["holiday"])
+    high = _percent(max(cover["holiday"]) / total)
+    if language == "zh":
+        return f"法定节假日：24 小时中 {kept} 小时达到要求，最高 {high}。"
+    return f"On a public holiday: {kept} of 24 hours as required, {high} at most."
+
+
+def _days(days: list[int], language: str) -> str:
+    names = _DAYS[language]
+    if len(days) == 7:
+        return "每天" if language == "zh" else "Every day,"
+    parts = []
+    for first, last in runs_of_days(days):
+        if first == last:
+            parts.append(names[first])
+        elif last == first + 1:
+            parts += [names[first], names[last]]
+        else:
+            parts.append(
+                f"{names[first]}至{names[last]}"
+                if language == "zh"
+                else f"{names[first]} to {names[last]}"
+            )
+    return ("、" if language == "zh" else ", ").join(parts)
+
+
+def _percent(value: float) -> str:
+    """Per cent, rounded down: what is not quite all never reads as all."""
+    whole = math.floor(value * 1000 + 1e-9)
+    return f"{whole // 10} %" if whole % 10 == 0 else f"{whole / 10:.1f} %"
