@@ -36,6 +36,7 @@ from api.routers import (
     plan_design,
     plan_pages,
     plan_review,
+    plan_scenarios,
     plans,
     publications,
     publish,
@@ -113,6 +114,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         plan_design,  # before plans: /plans/design is no id
         plans,
         plan_review,
+        plan_scenarios,
         health,
         pages,
         publications,
