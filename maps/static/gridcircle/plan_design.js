@@ -4,7 +4,8 @@
 /**
  * @param {HTMLDetailsElement} box filled here
  * @param {{id: number, plan: function, communities: function, selected: function, ended: function=,
- *   waiting: number=}} editor told when a job has ended; a job at work already may be given
+ *   made: function=, waiting: number=}} editor told when a job has ended (`ended` by a page that shows
+ *   proposals itself, `made` by others); a job at work already may be given
  * @returns {{sync: function}} to be told when the plan or what is chosen changes
  */
 GridcirclePlan.design = function (box, editor) {
@@ -140,7 +141,7 @@ GridcirclePlan.design = function (box, editor) {
     watching = null;
     if (!job) sessionStorage.removeItem(KEY); // what has ended is shown again, too
     told.replaceChildren();
-    if (job && fresh.delete(job.id)) editor.ended?.(job);
+    if (job && fresh.delete(job.id)) (editor.ended || editor.made)?.(job);
     if (job?.state === "done") told.append(...outcome(job));
     else if (job?.state === "cancelled") told.append(element("p", { class: "gc-note" }, word("design_cancelled")));
     else if (job) {
