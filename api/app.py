@@ -37,6 +37,8 @@ from api.routers import (
     plan_design,
     plan_pages,
     plan_review,
+    plan_scenarios,
+    plan_take,
     plans,
     publications,
     publish,
@@ -114,6 +116,8 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         plan_design,  # before plans: /plans/design is no id
         plans,
         plan_review,
+        plan_scenarios,
+        plan_take,
         health,
         pages,
         publications,

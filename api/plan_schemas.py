@@ -157,6 +157,16 @@ class RemoveEdit(_Edit):
     grid: Id
 
 
+class TakeEdit(_Edit):
+    """Bring in grids of a proposal: the whole community, or those that cover the same ground."""
+
+    kind: Literal["take"]
+    source: Id = Field(description="Plan of the proposal.")
+    grids: list[Id] | None = Field(
+        None, min_length=1, max_length=10_000, description="Grids of the proposal; null for all."
+    )
+
+
 Edit = Annotated[
     SplitEdit
     | MergeEdit
@@ -166,7 +176,8 @@ Edit = Annotated[
     | RenameEdit
     | RenumberEdit
     | ChangeKindEdit
-    | RemoveEdit,
+    | RemoveEdit
+    | TakeEdit,
     Field(discriminator="kind"),
 ]
 

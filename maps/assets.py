@@ -27,6 +27,7 @@ LOCAL: Mapping[str, str | None] = MappingProxyType(
         "noto_css": "vendor/noto-sans-sc/400.css",
         "gridcircle_css": "gridcircle/gridcircle.css",
         "plans_css": "gridcircle/plans.css",
+        "scenarios_css": "gridcircle/scenarios.css",
         # For Folium's own markers and pop-ups, which no page uses.
         "jquery": None,
         "bootstrap": None,

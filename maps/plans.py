@@ -42,6 +42,7 @@ def plan_edit_page(context: PageContext, plan: int) -> str:
             "plan_tools",
             "plan_preview",
             "plan_design",
+            "plan_take",
         ),
         drawing=True,
     )

@@ -21,6 +21,7 @@ from data.plans.community import Community, GridRow, load_community, require
 from data.plans.crossings import with_crossings
 from data.plans.models import STAFF
 from data.plans.streets import street_line
+from data.plans.take import take
 from geo.errors import CoordinateError, PartitionError
 from geo.partition import Change, snapped
 
@@ -34,6 +35,7 @@ EDIT_KINDS = (
     "renumber",
     "change_kind",
     "remove",
+    "take",
 )
 
 Request = Mapping[str, Any]
@@ -369,8 +371,9 @@ _KINDS = {
     "renumber": _renumber,
     "change_kind": _change_kind,
     "remove": _remove,
+    "take": take,
 }
-_NEW_CODES = ("split", "draw")
+_NEW_CODES = ("split", "draw", "take")
 
 
 def _grid(draft: _Draft, grid: int, *, micro: bool = False) -> GridRow:
@@ -518,7 +521,7 @@ def _own_parts(
 def _settle(connection: Connection, draft: _Draft, *, preview: bool) -> Community:
     """Give new grids their ids, buildings their grids, micro-grids their parents."""
     new = [g for g in draft.rows if g < 0]
-    ids = dict(zip(new, new, strict=True))
+    ids: dict[int | None, int] = dict(zip(new, new, strict=True))
     if new and not preview:
         given = connection.execute(
             text(
@@ -529,7 +532,9 @@ def _settle(connection: Connection, draft: _Draft, *, preview: bool) -> Communit
         ).scalars()
         ids = dict(zip(new, given, strict=True))
     rows = {
-        ids.get(g, g): replace(r, id=ids.get(g, g)) if g in ids else r
+        ids.get(g, g): replace(r, id=ids[g], parent_id=ids.get(r.parent_id, r.parent_id))
+        if g in ids
+        else r
         for g, r in draft.rows.items()
     }
     _nest(draft, rows)

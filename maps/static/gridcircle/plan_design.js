@@ -3,7 +3,9 @@
 
 /**
  * @param {HTMLDetailsElement} box filled here
- * @param {{id: number, plan: function, communities: function, selected: function}} editor
+ * @param {{id: number, plan: function, communities: function, selected: function, ended: function=,
+ *   made: function=, waiting: number=}} editor told when a job has ended (`ended` by a page that shows
+ *   proposals itself, `made` by others); a job at work already may be given
  * @returns {{sync: function}} to be told when the plan or what is chosen changes
  */
 GridcirclePlan.design = function (box, editor) {
@@ -88,12 +90,14 @@ GridcirclePlan.design = function (box, editor) {
         locked: !again && lock.checked ? ids : [],
         time_limit_s: 60 * Number(minutes.value),
       } });
+      fresh.add(job.id);
       watch(job.id);
     });
   });
 
   // Watching.
   let watching = null;
+  const fresh = new Set();
   const bar = element("progress", { max: "1", value: "0", id: "gp-design-progress", "aria-label": word("design_title") });
   const stage = element("span", {});
   const stop = element("button", { type: "button", class: "gp-action", id: "gp-design-stop", onclick: () => Gridcircle.guarded(async () => {
@@ -120,6 +124,7 @@ GridcirclePlan.design = function (box, editor) {
           finish(now);
           return;
         }
+        fresh.add(job); // seen at work: its end is news
       } catch (error) {
         failures += 1;
         if (error.status === 404 || failures > 20) {
@@ -136,6 +141,7 @@ GridcirclePlan.design = function (box, editor) {
     watching = null;
     if (!job) sessionStorage.removeItem(KEY); // what has ended is shown again, too
     told.replaceChildren();
+    if (job && fresh.delete(job.id)) (editor.ended || editor.made)?.(job);
     if (job?.state === "done") told.append(...outcome(job));
     else if (job?.state === "cancelled") told.append(element("p", { class: "gc-note" }, word("design_cancelled")));
     else if (job) {
@@ -169,12 +175,13 @@ GridcirclePlan.design = function (box, editor) {
       draft
         ? element("div", { class: "gp-actions" },
           link(`/plans/${draft}/compare?with=${editor.id}&lang=${lang}`, word("design_compare"), true),
-          link(`/plans/${draft}/edit?lang=${lang}`, word("design_open"), false))
+          link(`/plans/${draft}/edit?lang=${lang}`, word("design_open"), false),
+          editor.ended ? null : link(`/plans/${editor.id}/scenarios?lang=${lang}`, word("design_scenarios"), false))
         : element("p", { class: "gc-note" }, word("design_gone")),
     ];
   }
 
-  const left = Number(sessionStorage.getItem(KEY));
+  const left = Number(sessionStorage.getItem(KEY)) || editor.waiting;
   if (left) {
     box.open = true;
     watch(left);

@@ -28,6 +28,7 @@ Gridcircle.begin = function (map) {
   const cells = Plan.cells(map, id);
   const preview = Plan.preview(map);
   let design = null;
+  let taking = null;
 
   let plan = null;
   let grids = new Map(); // in view, by id
@@ -57,6 +58,7 @@ Gridcircle.begin = function (map) {
     document.body.classList.toggle("gp-readonly", !writable);
     toolbar.sync();
     design.sync();
+    taking.sync();
     showBroken();
     return plan;
   }
@@ -434,6 +436,19 @@ Gridcircle.begin = function (map) {
     }
   }
 
+  /** Several edits made at once: all is read again. */
+  function taken(told) {
+    for (const one of told.edits) remember({ seq: one.edit, kind: "take", community: one.community, at: new Date().toISOString() }, true);
+    lastCommunity = null;
+    chosen = [];
+    version += 1;
+    tiles?.remove();
+    tiles = null;
+    cells.clear();
+    quietly(readPlan);
+    read();
+  }
+
   /** Somebody else has changed the community: show how it is now, offer the edit again. */
   function stale(present, body, title, feature) {
     const features = present.grids?.features || [];
@@ -675,6 +690,10 @@ Gridcircle.begin = function (map) {
   const tools = Plan.tools(editor);
   design = Plan.design(byId("gp-design"), {
     id, plan: () => plan, communities: () => [...communities.values()], selected: () => chosen,
+    made: () => taking.reread(),
+  });
+  taking = Plan.take(byId("gp-take"), map, {
+    id, plan: () => plan, communities: () => [...communities.values()], propose, show, taken,
   });
 
   document.addEventListener("keydown", (event) => {

@@ -41,6 +41,7 @@ Gridcircle.begin = function (map) {
     if (plan.state === "review") actions.push(to("review", word("plan_review_it")), to("edit", word("plan_look")));
     if (plan.state === "published" || plan.state === "archived") actions.push(to("edit", word("plan_look")));
     if (plan.state !== "published") actions.push(to("compare", word("plan_to_compare")));
+    if (plan.state !== "archived") actions.push(to("scenarios", word("plan_to_scenarios")));
     actions.push(element("button", { type: "button", class: "gp-action", onclick: () => openForm(plan) }, word("plan_copy")));
     if (plan.state === "draft") {
       actions.push(element("button", { type: "button", class: "gp-action gp-quiet", onclick: () => archive(plan) }, word("plan_archive")));
