@@ -129,13 +129,14 @@ def test_a_geopackage_edited_in_qgis_says_who_changed_what(
     path.write_bytes(client.get(f"/api/v1/plans/{draft}/export?format=gpkg").content)
     frame = gpd.read_file(path, layer="grids")
     mine = frame.index[frame["community_code"] == "C2"][0]
-    west, east = frame.index[frame["community_code"] == "C1"][:2]
+    west, east = (frame.index[frame["name"] == f"第{n}网格"][0] for n in (1, 2))
     frame.loc[mine, "name"] = "改名"
     corner = shapely.box(*lonlat(340, 400), *lonlat(380, 600))
     frame.loc[west, "geometry"] = frame.geometry[west].union(corner)
     frame.loc[east, "geometry"] = frame.geometry[east].difference(corner)
     pyogrio.write_dataframe(frame, path, layer="grids", driver="GPKG", append=False)
-    grids = client.get(f"/api/v1/plans/{draft}/grids", params={"community": c1}).json()["features"]
+    there = client.get(f"/api/v1/plans/{draft}/grids", params={"community": c1}).json()["features"]
+    grids = [next(g for g in there if g["properties"]["name"] == f"第{n}网格") for n in (1, 2)]
 
     def edit(body: dict[str, Any], version: int) -> None:
         answer = client.post(
@@ -169,7 +170,9 @@ def test_a_geopackage_edited_in_qgis_says_who_changed_what(
 def test_an_export_in_gbk_comes_back_with_branches_and_staff(
     client: httpx.Client, draft: int, c1: int, tmp_path: Path
 ) -> None:
-    grid = client.get(f"/api/v1/plans/{draft}/grids", params={"community": c1}).json()["features"][0]
+    grid = client.get(f"/api/v1/plans/{draft}/grids", params={"community": c1}).json()["features"][
+        0
+    ]
     answer = client.post(
         f"/api/v1/plans/{draft}/edits",
         json={
