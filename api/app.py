@@ -35,6 +35,7 @@ from api.routers import (
     layers,
     pages,
     plan_design,
+    plan_imports,
     plan_pages,
     plan_review,
     plan_scenarios,
@@ -114,6 +115,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         search,
         tiles,
         plan_design,  # before plans: /plans/design is no id
+        plan_imports,
         plans,
         plan_review,
         plan_scenarios,
@@ -159,7 +161,8 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
     if settings.accounts == "on":
         app.add_middleware(rights.KeepPrivate)
     hosts = {*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts}
-    app.add_middleware(Guard, hosts=hosts)
+    larger = {plan_imports.IMPORT_PATH: plan_imports.MAX_UPLOAD_BYTES}
+    app.add_middleware(Guard, hosts=hosts, larger=larger)
     app.add_middleware(ServeReady, shelf=service.published, hosts=hosts)
     app.state.protocol = lane_protocol(service.published, hosts)
     return app

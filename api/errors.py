@@ -23,6 +23,10 @@ class BodyTooLargeError(GridcircleError):
     """The request body is larger than any request of ours."""
 
 
+class BadUploadError(GridcircleError):
+    """A form with a file cannot be read, or a field beside the file makes no sense."""
+
+
 class NotReadyError(GridcircleError):
     """The service is still starting, or what was asked for is not loaded yet."""
 

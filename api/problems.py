@@ -82,6 +82,7 @@ KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
             "cross-origin", 403, "Pages of other origins may not write"
         ),
         http.BodyTooLargeError: ProblemKind("body-too-large", 413, "The body is too large"),
+        http.BadUploadError: ProblemKind("bad-upload", 400, "The upload cannot be read"),
         http.LoginRequiredError: ProblemKind("login-required", 401, "Not logged in"),
         http.PasswordDueError: ProblemKind(
             "password-due", 403, "The password must be changed first"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -64,6 +64,8 @@ class Guard:
         Names and addresses, without port, that the Host header may hold. This is what stops a
         foreign page from reaching a loopback service through a name of its own (DNS rebinding).
     max_body_bytes : int
+    larger : mapping of str to int, optional
+        Paths that take larger bodies, with how many bytes; they read them piece by piece.
     """
 
     def __init__(
@@ -72,10 +74,12 @@ class Guard:
         *,
         hosts: Iterable[str] = LOOPBACK_HOSTS,
         max_body_bytes: int = MAX_BODY_BYTES,
+        larger: Mapping[str, int] | None = None,
     ) -> None:
         self.app = app
         self.hosts = frozenset(host.strip("[]").lower() for host in hosts)
         self.max_body_bytes = max_body_bytes
+        self.larger = dict(larger or {})
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the request, then pass it on."""
@@ -88,14 +92,15 @@ class Guard:
                 add_headers(MutableHeaders(scope=message))
             await send(message)
 
+        most = self.larger.get(scope["path"], self.max_body_bytes)
         try:
-            self._check(scope["method"], Headers(scope=scope), scope.get("scheme", "http"))
+            self._check(scope["method"], Headers(scope=scope), scope.get("scheme", "http"), most)
         except GridcircleError as error:
             await error_response(error, scope["path"])(scope, receive, send_guarded)
             return
-        await self.app(scope, self._limited(receive), send_guarded)
+        await self.app(scope, _limited(receive, most), send_guarded)
 
-    def _check(self, method: str, headers: Headers, scheme: str) -> None:
+    def _check(self, method: str, headers: Headers, scheme: str, most: int) -> None:
         host = headers.get("host", "")
         if host_name(host) not in self.hosts:
             raise HostRefusedError(
@@ -105,27 +110,36 @@ class Guard:
         if method not in SAFE_METHODS:
             check_origin(headers, scheme, host)
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self.max_body_bytes:
+        if not length.isdigit() or int(length) > most:
             raise BodyTooLargeError(
                 f"The body has {length} bytes.",
-                remedy=f"Send at most {self.max_body_bytes} bytes; large files are imported with "
-                "the command line.",
+                remedy=f"Send at most {_size(most)}; larger files are imported with the command "
+                "line.",
+                zh=(
+                    f"内容过大（{_size(int(length)) if length.isdigit() else length}）。",
+                    f"最多 {_size(most)}；更大的文件请用命令行导入。",
+                ),
             )
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Count what comes in chunks without a length."""
-        taken = 0
 
-        async def receive_limited() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.max_body_bytes:
-                # FastAPI lets HTTP errors through while it reads a body, and only these.
-                raise HTTPException(413, f"The body has more than {self.max_body_bytes} bytes.")
-            return message
+def _limited(receive: Receive, most: int) -> Receive:
+    """Count what comes in chunks without a length."""
+    taken = 0
 
-        return receive_limited
+    async def receive_limited() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > most:
+            # FastAPI lets HTTP errors through while it reads a body, and only these.
+            raise HTTPException(413, f"The body has more than {_size(most)}.")
+        return message
+
+    return receive_limited
+
+
+def _size(count: int) -> str:
+    return f"{count} bytes" if count < 10 << 20 else f"{count / (1 << 20):.0f} MB"
 
 
 def add_headers(headers: MutableHeaders) -> None:

@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from sqlalchemy import Connection
 
 from api.errors import NotReadyError
+from api.import_progress import ImportProgress
 from api.limits import RateLimit
 from api.ogc import OgcService
 from api.published import Ready, Shelf
@@ -83,6 +84,7 @@ class Service:
         self.nearest_limit = RateLimit(240, 60.0)
         self.report_limit = RateLimit(15, 600.0)
         self.reports_limit = RateLimit(120, 600.0)
+        self.import_progress = ImportProgress()
         self._plans: Memo[dict[str, Any]] = Memo(PLANS_KEPT)
         self._facts: Memo[CityFacts] = Memo(1)
         self.ogc = OgcService(lambda: self.database.url, self._data_version)

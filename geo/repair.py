@@ -41,6 +41,8 @@ class Finding:
         Whether it was within the tolerance.
     given_to : int
         Index of the grid that has it now; a new one is after the last given.
+    shape : Polygon or MultiPolygon
+        The place itself, WGS84 degrees.
     """
 
     rule: str
@@ -50,6 +52,7 @@ class Finding:
     at: tuple[float, float]
     decided: bool
     given_to: int
+    shape: shapely.Geometry
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +246,9 @@ class _Repair:
         middle = shapely.point_on_surface(shape)
         at = (float(middle.x) / 1e9, float(middle.y) / 1e9)
         width = 2 * area / around if around else 0.0
-        self.findings.append(Finding(rule, tuple(grids), area, width, at, decided, to))
+        self.findings.append(
+            Finding(rule, tuple(grids), area, width, at, decided, to, to_degrees(shape))
+        )
 
 
 def _polygonal(shapes: NDArray[np.object_]) -> NDArray[np.object_]:

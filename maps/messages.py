@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 LANGUAGES = ("zh", "en")
-PARTS = ("plans.", "design.")
+PARTS = ("plans.", "design.", "imports.")
 """Groups of pages in this frame with a file of their own, beside the one of all pages. A word
 stands in one of them only; pages of another frame have their own words."""
 _FOLDER = Path(__file__).parent / "messages"

@@ -12,14 +12,32 @@ from folium.plugins import GeoMan
 from maps.page import PageContext, map_page
 
 
-def plans_page(context: PageContext) -> str:
+def plans_page(context: PageContext, *, upload_bytes: int) -> str:
     """Write the list of plans.
 
     Parameters
     ----------
     context : PageContext
+    upload_bytes : int
+        Most bytes of a file to import.
     """
-    return _page(context, "plans", data={}, scripts=("plan_nets",))
+    return _page(
+        context,
+        "plans",
+        data={"uploadBytes": upload_bytes},
+        scripts=("plan_nets", "plan_upload"),
+    )
+
+
+def plan_import_page(context: PageContext, plan: int) -> str:
+    """Write what an import made of its file: both sides, what was mended, what is to decide.
+
+    Parameters
+    ----------
+    context : PageContext
+    plan : int
+    """
+    return _page(context, "plan_import", data={"plan": plan})
 
 
 def plan_edit_page(context: PageContext, plan: int) -> str:

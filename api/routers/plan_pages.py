@@ -11,11 +11,18 @@ from starlette.responses import Response
 
 from api.rights import right
 from api.routers.pages import Context, page_response
+from api.routers.plan_imports import MAX_UPLOAD_BYTES
 from api.service import ServiceDependency
 from data.plans.compare import compare_plans
 from data.plans.reading import require_plan
 from maps.plan_sheet import ChangeSheet, change_sheet_pdf, change_sheet_xlsx
-from maps.plans import plan_compare_page, plan_edit_page, plan_review_page, plans_page
+from maps.plans import (
+    plan_compare_page,
+    plan_edit_page,
+    plan_import_page,
+    plan_review_page,
+    plans_page,
+)
 
 router = APIRouter(include_in_schema=False)
 
@@ -34,7 +41,7 @@ SHEETS = {
 @router.get("/plans", openapi_extra=right("viewer"))
 def plans(context: Context) -> Response:
     """List the plans."""
-    return page_response(context, plans_page(context))
+    return page_response(context, plans_page(context, upload_bytes=MAX_UPLOAD_BYTES))
 
 
 @router.get("/plans/{plan}/edit", openapi_extra=right("viewer"))
@@ -47,6 +54,12 @@ def edit(context: Context, plan: PlanId) -> Response:
 def review(context: Context, plan: PlanId) -> Response:
     """Review a plan."""
     return page_response(context, plan_review_page(context, plan))
+
+
+@router.get("/plans/{plan}/import", openapi_extra=right("viewer"))
+def imported(context: Context, plan: PlanId) -> Response:
+    """Show what a plan was imported from."""
+    return page_response(context, plan_import_page(context, plan))
 
 
 @router.get("/plans/{plan}/compare", openapi_extra=right("viewer"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,15 @@ from pyogrio.errors import DataSourceError
 from sqlalchemy import Connection, text
 
 from data.database import Database
+from data.errors import SourceFileError
 from data.importers.keep import write
 from data.importers.layers import read_layer
 from data.importers.report import ImportReport
 from data.importers.vectors import read_vector
 from data.plans.compare import compare_plans
 from data.plans.create import GivenGrid, PlanReport, plan_from_grids
+from data.plans.export import GBK_SHORT, TITLES
+from data.plans.imports import keep_import
 from data.plans.models import STAFF
 from data.plans.states import change_state
 from geo.partition import snapped
@@ -46,11 +49,14 @@ class GridImport(ImportReport):
         What was closed, cut and moved, and what could not be decided.
     conflicts : list of dict
         Of a file this service gave out: grids that somebody has changed in the plan since.
+    changed_in_file : list of dict
+        Of such a file: grids that the file changes and nobody else has.
     """
 
     plan: int | None = None
     repair: dict[str, Any] = field(default_factory=dict)
     conflicts: list[dict[str, Any]] = field(default_factory=list)
+    changed_in_file: list[dict[str, Any]] = field(default_factory=list)
 
 
 def import_grids(
@@ -102,7 +108,7 @@ def import_grids(
         progress(f"Reading {path.name}", 0.05)
     file_layer = file_layer or _own_layer(path)
     frame, read = read_layer(path, "grids", crs=crs, file_layer=file_layer)
-    raw = read_vector(path, layer=file_layer, crs=crs).frame
+    raw = read_vector(path, layer=file_layer, crs=crs).frame.rename(columns=_TITLES)
     report = GridImport(
         "grids",
         path.name,
@@ -110,7 +116,9 @@ def import_grids(
         rejected=read.rejected,
         warnings=read.warnings,
         left_out_columns=[
-            c for c in read.left_out_columns if c.name not in {*EXPORT_COLUMNS, *_EXTRA}
+            c
+            for c in read.left_out_columns
+            if _TITLES.get(c.name, c.name) not in {*EXPORT_COLUMNS, *_EXTRA}
         ],
     )
     grids = _given(frame, raw)
@@ -127,6 +135,16 @@ def import_grids(
             based_on=based_on,
             progress=progress,
         )
+        if len(made.left_out) == len(grids):
+            raise SourceFileError(
+                f"None of the {len(grids)} grids of {path.name} lies in a community.",
+                remedy="Check the coordinate system of the file, and that the communities of its "
+                "city are imported.",
+                zh=(
+                    f"文件 {path.name} 的 {len(grids)} 个网格没有一个落在社区范围内。",
+                    "请检查文件的坐标系，并确认已导入该城市的社区范围。",
+                ),
+            )
         if publish and _is_published(connection, made.plan):
             report.unchanged = made.grids
             connection.execute(text("DELETE FROM plans WHERE id = :id"), {"id": made.plan})
@@ -136,12 +154,22 @@ def import_grids(
         report.repair = made.to_dict()
         report.warnings += _warnings(made)
         if source is not None and based_on is not None:
-            report.conflicts = _conflicts(connection, frame, *source)
+            report.conflicts, report.changed_in_file = _conflicts(
+                connection, grids, set(raw.columns), *source
+            )
             if report.conflicts:
                 report.warnings.append(
                     f"{len(report.conflicts)} grids were changed in plan {based_on} since this "
                     "file was exported; see the report."
                 )
+        keep_import(
+            connection,
+            made,
+            file_name=path.name,
+            author=actor,
+            tolerance_m=tolerance_m,
+            report=_kept(report, based_on),
+        )
         if publish:
             change_state(connection, made.plan, "published", author=actor, comment=path.name)
 
@@ -150,6 +178,24 @@ def import_grids(
 
 
 _EXTRA = ("branch", *STAFF)
+_TITLES = {
+    title: name
+    for name, title in (*TITLES.items(), *GBK_SHORT.items())
+    if name in ("code", *_EXTRA)
+}
+"""Chinese titles of our own exports."""
+
+
+def _kept(report: GridImport, based_on: int | None) -> dict[str, Any]:
+    """What stays readable with the plan; places and grids have tables of their own."""
+    said = report.to_dict()
+    names = ("read", "rejected", "left_out_columns", "warnings", "conflicts", "changed_in_file")
+    repair = ("moved_m2", "added", "left_out", "renamed")
+    return (
+        {name: said[name] for name in names}
+        | {name: report.repair[name] for name in repair}
+        | {"based_on": based_on}
+    )
 
 
 def _own_layer(path: Path) -> str | None:
@@ -248,44 +294,123 @@ def _some(words: list[str]) -> str:
     return ", ".join(words[:5]) + (f" and {len(words) - 5} more" if len(words) > 5 else "")
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A grid of a plan as far as a file can change it."""
+
+    shape: shapely.Geometry
+    name: str
+    kind: str
+    branch: str
+    staff: tuple[int, ...]
+
+    @classmethod
+    def of(cls, image: Mapping[Any, Any]) -> _Seen:
+        shape = image["geom"]
+        shape = shapely.from_wkb(shape if isinstance(shape, str) else bytes(shape))
+        return cls(
+            shapely.set_srid(shape, 0),
+            image["name"],
+            image["kind"],
+            image["branch"],
+            tuple(image[role] for role in STAFF),
+        )
+
+
 def _conflicts(
-    connection: Connection, frame: gpd.GeoDataFrame, plan: int, seq: int
-) -> list[dict[str, Any]]:
-    """Grids of the plan that were changed after the export, and whether the file did so too."""
+    connection: Connection,
+    grids: Sequence[GivenGrid],
+    columns: set[str],
+    plan: int,
+    seq: int,
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """What others changed in a plan since a file was exported, and what the file changes.
+
+    The state of the export is found again from the edits after it, undone and redone ones too: the
+    first that touched a grid still knows how it was.
+    """
+    now = {
+        row["code"]: _Seen.of(row)
+        for row in connection.execute(
+            text(
+                f"SELECT code, name, kind, branch, {', '.join(STAFF)}, ST_AsBinary(geom) AS geom"
+                " FROM plan_grids WHERE plan_id = :plan"
+            ),
+            {"plan": plan},
+        ).mappings()
+    }
     edits = connection.execute(
         text(
-            "SELECT seq, kind, author, at, before, after FROM plan_edits"
-            " WHERE plan_id = :plan AND seq > :seq AND state = 'done' ORDER BY seq"
+            "SELECT e.kind, e.author, e.at, coalesce(o.before, e.before) AS before,"
+            " coalesce(o.after, e.after) AS after FROM plan_edits e"
+            " LEFT JOIN plan_edits o ON e.kind IN ('undo', 'redo')"
+            "  AND o.seq = (e.request ->> 'of')::bigint"
+            " WHERE e.plan_id = :plan AND e.seq > :seq ORDER BY e.seq"
         ),
         {"plan": plan, "seq": seq},
     ).all()
-    exported: dict[str, Any] = {}
+    exported: dict[str, _Seen | None] = {}
     last: dict[str, Any] = {}
     for edit in edits:
-        before = {g["code"]: g for g in edit.before["grids"]}
-        codes = before.keys() | {g["code"] for g in edit.after["grids"]}
-        for code in codes:
-            exported.setdefault(code, before.get(code))
-            last[code] = edit
-    in_file = {row.code: row.geometry for row in frame.itertuples()}
-    conflicts = []
-    for code, image in sorted(exported.items()):
-        shape = in_file.get(code)
-        if image is None:
-            touched = shape is not None
-        elif shape is None:
-            touched = True
-        else:
-            was = shapely.set_srid(shapely.from_wkb(image["geom"]), 0)
-            one = shape.geoms[0] if len(getattr(shape, "geoms", ())) == 1 else shape
-            touched = not shapely.equals(snapped(one), was)
-        conflicts.append(
-            {
-                "code": code,
-                "kind": last[code].kind,
-                "author": last[code].author,
-                "at": last[code].at.isoformat(),
-                "edited_in_file": touched,
-            }
+        if edit.before is None:
+            continue  # a note, or a change of state
+        was, is_now = (
+            (edit.after, edit.before) if edit.kind == "undo" else (edit.before, edit.after)
         )
-    return conflicts
+        before = {g["code"]: g for g in was["grids"]}
+        for code in before.keys() | {g["code"] for g in is_now["grids"]}:
+            if code not in exported:
+                exported[code] = _Seen.of(before[code]) if code in before else None
+            last[code] = edit
+    base: dict[str, _Seen | None] = {**now, **exported}
+    in_file = {grid.code: grid for grid in grids}
+    changes = {}
+    for code in base.keys() | in_file.keys():
+        found = _file_change(base.get(code), in_file.get(code), columns)
+        if found:
+            changes[code] = found
+    conflicts = [
+        {
+            "code": code,
+            "kind": last[code].kind,
+            "author": last[code].author,
+            "at": last[code].at.isoformat(),
+            "edited_in_file": code in changes,
+            "in_file": changes.get(code),
+        }
+        for code, was in sorted(exported.items())
+        if not _alike(was, now.get(code))
+    ]
+    told = {conflict["code"] for conflict in conflicts}
+    only_here = [{"code": c, "in_file": w} for c, w in sorted(changes.items()) if c not in told]
+    return conflicts, only_here
+
+
+def _alike(one: _Seen | None, other: _Seen | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return (
+        (one.name, one.kind, one.branch, one.staff)
+        == (other.name, other.kind, other.branch, other.staff)
+    ) and bool(shapely.equals(one.shape, other.shape))
+
+
+def _file_change(was: _Seen | None, grid: GivenGrid | None, columns: set[str]) -> str | None:
+    """What a file does to a grid: ``new``, ``gone``, ``boundary`` or ``figures``, or None."""
+    if was is None or grid is None:
+        if grid is None:
+            return None if was is None else "gone"
+        return "new"
+    shape = grid.shape
+    one = shape.geoms[0] if len(getattr(shape, "geoms", ())) == 1 else shape
+    if not shapely.equals(snapped(one), was.shape):
+        return "boundary"
+    same = (grid.name, grid.kind) == (was.name, was.kind)
+    if "branch" in columns:
+        same = same and grid.branch == was.branch
+    same = same and all(
+        there == here
+        for role, there, here in zip(STAFF, grid.staff, was.staff, strict=True)
+        if role in columns
+    )
+    return None if same else "figures"

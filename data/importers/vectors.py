@@ -65,9 +65,16 @@ def read_vector(path: Path, *, layer: str | None = None, crs: str | None = None)
         raise SourceFileError(
             f"{path.name} cannot be read as a vector file: {error}.",
             remedy="Give a GeoPackage, Shapefile, GeoJSON, KML or GeoParquet file.",
+            zh=(
+                f"{path.name} 无法作为矢量数据读取。",
+                "请使用 GeoPackage、Shapefile、GeoJSON、KML 或 GeoParquet 文件。",
+            ),
         ) from error
     if not isinstance(frame, gpd.GeoDataFrame) or not len(frame):
-        raise SourceFileError(f"{path.name} holds no features with geometry.")
+        raise SourceFileError(
+            f"{path.name} holds no features with geometry.",
+            zh=(f"{path.name} 里没有带图形的要素。", "请检查导出的图层是否选对。"),
+        )
     if frame.geometry.name != "geometry":
         frame = frame.rename_geometry("geometry")
     if frame.crs is None or crs is not None:
@@ -105,6 +112,10 @@ def _placed(path: Path, frame: gpd.GeoDataFrame, crs: str | None) -> tuple[gpd.G
     raise SourceFileError(
         f"{path.name} names no CRS and its values ({bounds[0]:.0f}, {bounds[1]:.0f}) are metres.",
         remedy="Name it, for example --crs EPSG:4548 for CGCS2000 Gauss-Krüger at 117 degrees.",
+        zh=(
+            f"{path.name} 没有坐标系信息，坐标值（{bounds[0]:.0f}, {bounds[1]:.0f}）是米制的。",
+            "请注明坐标系，例如 EPSG:4548（CGCS2000，中央经线 117°）。",
+        ),
     )
 
 

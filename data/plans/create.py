@@ -49,6 +49,25 @@ class GivenGrid:
     staff: tuple[int, ...] = (0,) * len(STAFF)
 
 
+@dataclass(frozen=True, slots=True)
+class CameGrid:
+    """A grid as a file has it, and what became of it.
+
+    Attributes
+    ----------
+    given : GivenGrid or None
+        None for a grid made for what no grid of the file covered.
+    code : str or None
+        In the plan; None where nothing of it lies in a community.
+    shape : Polygon or None
+        In the plan, WGS84 degrees.
+    """
+
+    given: GivenGrid | None
+    code: str | None
+    shape: shapely.Polygon | None
+
+
 @dataclass(slots=True)
 class PlanReport:
     """What making a plan from a file came to.
@@ -66,6 +85,10 @@ class PlanReport:
         Codes of grids that lie in no community.
     renamed : list of (str, str)
         Codes that were none of their community's, or taken, and what they are now.
+    came : list of CameGrid
+        Every grid of the file, and those made besides; not part of the JSON.
+    places : list of Polygon or MultiPolygon
+        Where each finding is, WGS84 degrees; not part of the JSON.
     """
 
     plan: int = 0
@@ -75,6 +98,8 @@ class PlanReport:
     added: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     renamed: list[tuple[str, str]] = field(default_factory=list)
+    came: list[CameGrid] = field(default_factory=list)
+    places: list[shapely.Geometry] = field(default_factory=list)
 
     @property
     def undecided(self) -> int:
@@ -297,9 +322,10 @@ def plan_from_grids(
         border = borders[number]
         repaired = repair([g.shape for g in own], border, tolerance_m=tolerance_m)
         report.moved_m2 += repaired.moved_m2 if own else 0.0
-        rows = _rows(own, repaired.shapes, area, taken, report)
+        rows, codes = _rows(own, repaired.shapes, area, taken, report)
         if own:
-            report.findings += [_finding(f, own, area) for f in repaired.findings]
+            report.findings += [_finding(f, own, codes, area) for f in repaired.findings]
+            report.places += [f.shape for f in repaired.findings]
         _insert_micro(rows, micro, report)
         homes = read_homes(connection, area.id)
         community = Community(
@@ -358,6 +384,7 @@ def _homes_of(
             found = int(near[int(np.argmax(shared))]) if len(near) and shared.max() > 0 else -1
         if found < 0:
             report.left_out.append(grid.code)
+            report.came.append(CameGrid(grid, None, None))
         home.append(found)
     return home
 
@@ -368,14 +395,17 @@ def _rows(
     area: Any,
     taken: set[str],
     report: PlanReport,
-) -> list[GridRow]:
-    """Make rows, with codes of the community for those that have none."""
+) -> tuple[list[GridRow], dict[int, str]]:
+    """Make rows, with codes of the community for those that have none; codes by place, too."""
     kept: list[tuple[GivenGrid | None, shapely.Polygon]] = []
+    place: list[int] = []
     for n, shape in enumerate(shapes):
         if shape is None:
             report.left_out.append(own[n].code)
+            report.came.append(CameGrid(own[n], None, None))
         else:
             kept.append((own[n] if n < len(own) else None, shape))
+            place.append(n)
     codes = [g.code if g is not None and is_grid_code(g.code, area.code) else None for g, _ in kept]
     seen: set[str] = set()
     for n, code in enumerate(codes):
@@ -386,12 +416,14 @@ def _rows(
     missing = [n for n, code in enumerate(codes) if code is None]
     serials = next_serials(area.code, seen, len(missing)) if missing else []
     order = numbered([kept[n][1] for n in missing])
-    for n, place in zip(missing, order, strict=True):
-        codes[n] = grid_code(area.code, serials[place - 1])
+    for n, serial in zip(missing, order, strict=True):
+        codes[n] = grid_code(area.code, serials[serial - 1])
     rows = []
     for n, ((grid, shape), code) in enumerate(zip(kept, codes, strict=True)):
         assert code is not None  # noqa: S101 — every gap was filled above
         taken.add(code)
+        if own:
+            report.came.append(CameGrid(grid, code, shape))
         if grid is None and own:
             report.added.append(code)
         if grid is not None and grid.code != code:
@@ -410,7 +442,7 @@ def _rows(
                 shape=shape,
             )
         )
-    return rows
+    return rows, {n: row.code for n, row in zip(place, rows, strict=True)}
 
 
 def _insert_micro(rows: list[GridRow], micro: Sequence[GivenGrid], report: PlanReport) -> None:
@@ -421,6 +453,7 @@ def _insert_micro(rows: list[GridRow], micro: Sequence[GivenGrid], report: PlanR
         near = [b for b in bases if b.shape.intersects(shape)]
         if not near:
             report.left_out.append(grid.code)
+            report.came.append(CameGrid(grid, None, None))
             continue
         shares = shapely.area([shapely.intersection(b.shape, shape) for b in near])
         parent = near[int(np.argmax(shares))]
@@ -431,8 +464,11 @@ def _insert_micro(rows: list[GridRow], micro: Sequence[GivenGrid], report: PlanR
         pieces = [p for p in shapely.get_parts(inside) if p.geom_type == "Polygon"]
         if not pieces:
             report.left_out.append(grid.code)
+            report.came.append(CameGrid(grid, None, None))
             continue
         number += 1
+        kept = to_degrees(to_units(max(pieces, key=shapely.area)))
+        report.came.append(CameGrid(grid, grid.code, kept))
         rows.append(
             GridRow(
                 id=-number,
@@ -444,13 +480,14 @@ def _insert_micro(rows: list[GridRow], micro: Sequence[GivenGrid], report: PlanR
                 staff=grid.staff,
                 crossings=(),
                 version=1,
-                shape=to_degrees(to_units(max(pieces, key=shapely.area))),
+                shape=kept,
             )
         )
 
 
-def _finding(finding: Finding, own: Sequence[GivenGrid], area: Any) -> dict[str, Any]:
-    to = finding.given_to
+def _finding(
+    finding: Finding, own: Sequence[GivenGrid], codes: dict[int, str], area: Any
+) -> dict[str, Any]:
     return {
         "community": area.code,
         "rule": finding.rule,
@@ -459,7 +496,7 @@ def _finding(finding: Finding, own: Sequence[GivenGrid], area: Any) -> dict[str,
         "width_m": round(finding.width_m, 2),
         "at": [round(v, 7) for v in finding.at],
         "decided": finding.decided,
-        "given_to": own[to].code if 0 <= to < len(own) else None,
+        "given_to": codes.get(finding.given_to),
     }
 
 

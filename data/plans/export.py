@@ -73,7 +73,7 @@ _SHORT = {
     "households": "households",
     "unit_heads": "unit_heads",
 }
-_GBK_SHORT = {
+GBK_SHORT = {
     "full_time": "专职员",
     "part_time": "兼职员",
     "area_m2": "面积",
@@ -219,7 +219,7 @@ def _shapefile(frame: gpd.GeoDataFrame, path: Path, folder: Path, *, gbk: bool) 
     frame = frame.drop(columns=["plan", "plan_seq"])
     if gbk:
         frame["kind"] = frame["kind"].map(_KINDS_ZH)
-        frame = frame.rename(columns=TITLES | _GBK_SHORT)
+        frame = frame.rename(columns=TITLES | GBK_SHORT)
         for column in frame.columns.drop("geometry"):
             if not pd.api.types.is_numeric_dtype(frame[column]):
                 frame[column] = frame[column].map(

@@ -51,6 +51,7 @@ class Plan(Base):
         CheckConstraint("name <> '' AND length(name) <= 200", name="name_given"),
         CheckConstraint(_one_of("state", PLAN_STATES), name="state"),
         CheckConstraint("household_limit > 0 AND people_limit > 0", name="limits"),
+        CheckConstraint("version >= 1", name="version"),
         Index(
             "ix_plans_published",
             "state",
@@ -70,6 +71,8 @@ class Plan(Base):
     published_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
     household_limit: Mapped[int] = mapped_column(Integer, server_default="300")
     people_limit: Mapped[int] = mapped_column(Integer, server_default="1000")
+    version: Mapped[int] = mapped_column(Integer, server_default="1")
+    """Of the plan's own row: name, state and limits; grids have versions by community."""
 
 
 class PlanCommunity(Base):

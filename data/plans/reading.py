@@ -79,7 +79,8 @@ def plan_totals(connection: Connection, plan_id: int, _edits: int = 0) -> dict[s
 
 _PLANS = (
     "SELECT p.id, p.name, p.state, p.based_on, p.created_at, p.created_by, p.published_at,"
-    " p.household_limit, p.people_limit,"
+    " p.household_limit, p.people_limit, p.version,"
+    " EXISTS (SELECT FROM plan_imports i WHERE i.plan_id = p.id) AS imported,"
     " e.seq, e.edits FROM plans p CROSS JOIN LATERAL"
     " (SELECT coalesce(max(seq), 0) AS seq, count(*) AS edits FROM plan_edits"
     "   WHERE plan_id = p.id) e"
@@ -89,7 +90,16 @@ _PLANS = (
 def list_plans(connection: Connection, *, totals: Totals = plan_totals) -> list[dict[str, Any]]:
     """Every plan, newest first, with its figures."""
     rows = connection.execute(text(f"{_PLANS} ORDER BY p.id DESC")).mappings().all()
-    names = ("id", "name", "state", "based_on", "created_at", "created_by", "published_at")
+    names = (
+        "id",
+        "name",
+        "state",
+        "based_on",
+        "created_at",
+        "created_by",
+        "published_at",
+        "imported",
+    )
     figures = ("grids", "households", "people", "broken")
     return [
         {name: row[name] for name in names}
@@ -124,6 +134,8 @@ def read_plan(
         "created_at": row.created_at,
         "created_by": row.created_by,
         "published_at": row.published_at,
+        "imported": row.imported,
+        "version": row.version,
         "seq": row.seq,
         "bounds": sums["bounds"],
         "totals": sums["totals"],

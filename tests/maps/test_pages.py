@@ -19,7 +19,13 @@ from maps.city import city_page
 from maps.coverage import coverage_page
 from maps.messages import LANGUAGES, PARTS, messages
 from maps.page import PageContext
-from maps.plans import plan_compare_page, plan_edit_page, plan_review_page, plans_page
+from maps.plans import (
+    plan_compare_page,
+    plan_edit_page,
+    plan_import_page,
+    plan_review_page,
+    plans_page,
+)
 
 CONTEXT = PageContext(
     city_name="试验镇",
@@ -31,7 +37,8 @@ CONTEXT = PageContext(
     counts={"households": 1234, "people": 3456, "stations": 5},
 )
 PLAN_PAGES: dict[str, Callable[[PageContext], str]] = {
-    "plans": plans_page,
+    "plans": lambda context: plans_page(context, upload_bytes=1 << 20),
+    "plan_import": lambda context: plan_import_page(context, 7),
     "plan_edit": lambda context: plan_edit_page(context, 7),
     "plan_review": lambda context: plan_review_page(context, 7),
     "plan_compare": lambda context: plan_compare_page(context, 7, other=None),

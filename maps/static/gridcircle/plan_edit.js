@@ -759,7 +759,10 @@ Gridcircle.begin = function (map) {
     communities = new Map(parts.communities.map((one) => [one.id, one]));
     const extent = parts.communities.map((one) => one.bounds).filter(Boolean).map(Plan.bounds)
       .reduce((all, one) => all.extend(one), L.latLngBounds([]));
-    if (extent.isValid()) Gridcircle.show(map, extent);
+    // Another page may send here to one place: ?at=lon,lat
+    const at = (new URLSearchParams(location.search).get("at") || "").split(",").map(Number);
+    if (at.length === 2 && at.every(Number.isFinite)) map.setView([at[1], at[0]], 18, { animate: false });
+    else if (extent.isValid()) Gridcircle.show(map, extent);
     read();
     await readPlan();
     drawGrids(); // with the limits of this plan

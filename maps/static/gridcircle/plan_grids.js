@@ -215,7 +215,8 @@ window.GridcirclePlan = (function () {
     target.replaceChildren(
       element("a", { class: "gp-back", href: `/plans?lang=${lang}` }, word("plans_back")),
       element("h2", { class: "gp-name" }, plan.name, stateTag(plan.state)),
-      element("nav", { class: "gp-views", "aria-label": plan.name }, link("edit"), link("review"), link("compare"), link("scenarios")),
+      element("nav", { class: "gp-views", "aria-label": plan.name }, link("edit"), link("review"), link("compare"), link("scenarios"),
+        ...(plan.imported ? [link("import")] : [])),
       element("dl", { class: "gc-figures gp-figures" },
         figure(totals.grids, word("grids")),
         figure(totals.households, word("households")),

@@ -42,6 +42,7 @@ Gridcircle.begin = function (map) {
     if (plan.state === "published" || plan.state === "archived") actions.push(to("edit", word("plan_look")));
     if (plan.state !== "published") actions.push(to("compare", word("plan_to_compare")));
     if (plan.state !== "archived") actions.push(to("scenarios", word("plan_to_scenarios")));
+    if (plan.imported) actions.push(to("import", word("plan_import_result")));
     actions.push(element("button", { type: "button", class: "gp-action", onclick: () => openForm(plan) }, word("plan_copy")));
     if (plan.state === "draft") {
       actions.push(element("button", { type: "button", class: "gp-action gp-quiet", onclick: () => archive(plan) }, word("plan_archive")));
@@ -108,6 +109,7 @@ Gridcircle.begin = function (map) {
     name.focus();
     name.select();
   }
+  byId("gp-import").addEventListener("click", () => GridcirclePlan.upload(byId("gp-form")));
   byId("gp-nets").addEventListener("click", () => GridcirclePlan.mergeNets(map, byId("gp-form"), plans));
   byId("gp-new").addEventListener("click", async () => {
     await known; // the form offers the plans there are

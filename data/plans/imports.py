@@ -1,0 +1,257 @@
+"""What a plan was imported from, kept with it: both sides, the places changed, the report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import orjson
+import shapely
+from sqlalchemy import Connection, text
+
+from data.errors import NotFoundError
+from data.layers import Feature, check_bbox
+from data.plans.create import CameGrid, PlanReport
+from data.plans.reading import MOST_GRIDS, require_plan
+from geo.partition import snapped
+
+SIDES = ("came", "repaired")
+"""A grid as the file had it, and as the repair left it."""
+MOST_UNDECIDED = 500
+"""Undecided places listed in one answer, the largest first; the map has all of them."""
+_SAME_M2 = 0.01
+_M_PER_DEGREE = 111_320.0
+
+
+def keep_import(
+    connection: Connection,
+    made: PlanReport,
+    *,
+    file_name: str,
+    author: str,
+    tolerance_m: float,
+    report: Mapping[str, Any],
+) -> None:
+    """Keep with a plan what its file held, in the transaction that makes it.
+
+    Parameters
+    ----------
+    connection : Connection
+    made : PlanReport
+    file_name, author : str
+    tolerance_m : float
+    report : mapping
+        Plain JSON values: rows read and refused, columns left out, conflicts.
+    """
+    connection.execute(
+        text(
+            "INSERT INTO plan_imports (plan_id, file_name, author, tolerance_m, report)"
+            " VALUES (:plan, :file, :author, :tolerance, CAST(:report AS jsonb))"
+        ),
+        {
+            "plan": made.plan,
+            "file": file_name,
+            "author": author,
+            "tolerance": tolerance_m,
+            "report": orjson.dumps(report, default=str).decode(),
+        },
+    )
+    if made.came:
+        connection.execute(
+            text(
+                "INSERT INTO plan_import_grids"
+                " (plan_id, code, new_code, name, kind, changed, came, repaired) VALUES"
+                " (:plan, :code, :new_code, :name, :kind, :changed,"
+                " CAST(:came AS geometry), CAST(:repaired AS geometry))"
+            ),
+            [{"plan": made.plan, **_row(one)} for one in made.came],
+        )
+    if made.findings:
+        connection.execute(
+            text(
+                "INSERT INTO plan_import_places"
+                " (plan_id, community, rule, grids, given_to, area_m2, width_m, decided, geom)"
+                " VALUES (:plan, :community, :rule, :grids, :given_to, :area_m2, :width_m,"
+                " :decided, CAST(:geom AS geometry))"
+            ),
+            [
+                {"plan": made.plan, **finding, "geom": _hex(place)}
+                for finding, place in zip(made.findings, made.places, strict=True)
+            ],
+        )
+
+
+def _row(one: CameGrid) -> dict[str, Any]:
+    given = one.given
+    came = None if given is None else snapped(given.shape)
+    return {
+        "code": None if given is None else given.code,
+        "new_code": one.code,
+        "name": "" if given is None else given.name,
+        "kind": "base" if given is None else given.kind,
+        "changed": came is None or one.shape is None or not _same(came, one.shape),
+        "came": None if came is None else _hex(came),
+        "repaired": None if one.shape is None else _hex(one.shape),
+    }
+
+
+def _same(came: shapely.Geometry, repaired: shapely.Geometry) -> bool:
+    """Whether the repair left a grid as it came, but for vertices on its edges."""
+    if not shapely.is_valid(came):
+        return False
+    squeeze = float(np.cos(np.radians(shapely.bounds(repaired)[[1, 3]].mean())))
+    apart = shapely.area(shapely.symmetric_difference(came, repaired))
+    return bool(apart * _M_PER_DEGREE**2 * squeeze < _SAME_M2)
+
+
+def _hex(shape: shapely.Geometry) -> str:
+    return str(shapely.to_wkb(shapely.set_srid(shape, 4326), hex=True, include_srid=True))
+
+
+def read_import(connection: Connection, plan_id: int) -> dict[str, Any]:
+    """Read the report of the import a plan came from, with the places nobody decided.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such plan, or it was not imported.
+    """
+    require_plan(connection, plan_id)
+    row = (
+        connection.execute(
+            text(
+                "SELECT file_name, author, at, tolerance_m, report FROM plan_imports"
+                " WHERE plan_id = :plan"
+            ),
+            {"plan": plan_id},
+        )
+        .mappings()
+        .one_or_none()
+    )
+    if row is None:
+        raise NotFoundError(
+            f"Plan {plan_id} was not imported from a file.",
+            remedy="See /api/v1/plans for the plan it is based on.",
+            zh=(f"方案 {plan_id} 不是由文件导入的。", "请在方案列表里查看它源自哪个方案。"),
+        )
+    counts = connection.execute(
+        text(
+            "SELECT rule, decided, count(*)::int AS places, sum(area_m2) AS area_m2"
+            " FROM plan_import_places WHERE plan_id = :plan GROUP BY rule, decided"
+            " ORDER BY decided, rule"
+        ),
+        {"plan": plan_id},
+    ).mappings()
+    grids = connection.execute(
+        text(
+            "SELECT count(*) FILTER (WHERE came IS NOT NULL)::int AS came,"
+            " count(*) FILTER (WHERE repaired IS NOT NULL)::int AS repaired,"
+            " count(*) FILTER (WHERE changed)::int AS changed"
+            " FROM plan_import_grids WHERE plan_id = :plan"
+        ),
+        {"plan": plan_id},
+    ).mappings()
+    undecided = list_places(connection, plan_id, decided=False, limit=MOST_UNDECIDED)
+    report = dict(row["report"])
+    return {
+        "plan": plan_id,
+        "file": row["file_name"],
+        "author": row["author"],
+        "at": row["at"],
+        "tolerance_m": row["tolerance_m"],
+        "grids": dict(grids.one()),
+        "places": [dict(one) for one in counts],
+        "undecided": undecided,
+        **report,
+    }
+
+
+def list_places(
+    connection: Connection,
+    plan_id: int,
+    *,
+    bbox: tuple[float, float, float, float] | None = None,
+    decided: bool | None = None,
+    limit: int = MOST_GRIDS,
+) -> list[Feature]:
+    """Places the repair changed or could not decide, the largest first, as GeoJSON features."""
+    where = ["plan_id = :plan"]
+    bound: dict[str, Any] = {"plan": plan_id, "limit": min(limit, MOST_GRIDS)}
+    if bbox is not None:
+        where.append("geom && ST_MakeEnvelope(:w, :s, :e, :n, 4326)")
+        bound |= dict(zip("wsen", check_bbox(bbox), strict=True))
+    if decided is not None:
+        where.append("decided = :decided")
+        bound["decided"] = decided
+    rows = connection.execute(
+        text(
+            "SELECT id, community, rule, grids, given_to, area_m2, width_m, decided,"
+            " ST_AsGeoJSON(geom, 9) AS geometry,"
+            " ST_X(ST_PointOnSurface(geom)) AS lon, ST_Y(ST_PointOnSurface(geom)) AS lat"
+            f" FROM plan_import_places WHERE {' AND '.join(where)}"
+            " ORDER BY decided, area_m2 DESC, id LIMIT :limit"
+        ),
+        bound,
+    ).mappings()
+    names = ("community", "rule", "grids", "given_to", "area_m2", "width_m", "decided")
+    return [
+        {
+            "type": "Feature",
+            "id": row["id"],
+            "geometry": orjson.loads(row["geometry"]),
+            "properties": {n: row[n] for n in names} | {"at": [row["lon"], row["lat"]]},
+        }
+        for row in rows
+    ]
+
+
+def list_import_grids(
+    connection: Connection,
+    plan_id: int,
+    side: str,
+    *,
+    bbox: tuple[float, float, float, float] | None = None,
+    codes: Sequence[str] | None = None,
+    limit: int = MOST_GRIDS,
+) -> list[Feature]:
+    """Grids of one side of an import: as they came, or as repaired.
+
+    Parameters
+    ----------
+    connection : Connection
+    plan_id : int
+    side : str
+        One of `SIDES`.
+    bbox : tuple of float, optional
+        West, south, east, north in WGS84 degrees.
+    codes : sequence of str, optional
+        Only these, by their codes in the file.
+    limit : int
+    """
+    if side not in SIDES:
+        raise ValueError(f"There is no side {side!r}.")
+    where = ["plan_id = :plan", f"{side} IS NOT NULL"]
+    bound: dict[str, Any] = {"plan": plan_id, "limit": min(limit, MOST_GRIDS)}
+    if bbox is not None:
+        where.append(f"{side} && ST_MakeEnvelope(:w, :s, :e, :n, 4326)")
+        bound |= dict(zip("wsen", check_bbox(bbox), strict=True))
+    if codes is not None:
+        where.append("code = ANY(:codes)")
+        bound["codes"] = list(codes)
+    rows = connection.execute(
+        text(
+            f"SELECT id, code, new_code, name, kind, changed, ST_AsGeoJSON({side}, 9) AS geometry"
+            f" FROM plan_import_grids WHERE {' AND '.join(where)} ORDER BY id LIMIT :limit"
+        ),
+        bound,
+    ).mappings()
+    return [
+        {
+            "type": "Feature",
+            "id": row["id"],
+            "geometry": orjson.loads(row["geometry"]),
+            "properties": {n: row[n] for n in ("code", "new_code", "name", "kind", "changed")},
+        }
+        for row in rows
+    ]
