@@ -1,0 +1,141 @@
+"""Grids of the present plan: mended, cut where too large, and followed into the new ones."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_matrix
+
+from geo import gridsearch
+from geo.cells import components
+from geo.gridanneal import Found, Settings, improve, terms_of
+from geo.gridpieces import Piece
+from geo.gridsearch import Graph
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+
+def from_present(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> Found:
+    """Start from the present plan: mend what is in pieces, cut what is too large, then improve."""
+    graph = piece.graph
+    grid = _mended(graph, len(piece.labels))
+    used = max(int(grid.max()) + 1, len(piece.labels))
+    terms = terms_of(piece, max(1, used), settings)
+    arrays = graph.arrays()
+    # A small new grid goes to a neighbour that has room.
+    settings = replace(
+        settings, weights=replace(settings.weights, grids=max(settings.weights.grids, 3.0))
+    )
+    room = settings.limits.households
+    stuck: set[int] = set()
+    for _ in range(2 * len(graph)):
+        h = np.bincount(grid, graph.households, used)
+        p = np.bincount(grid, graph.people, used)
+        load = np.maximum(h / room, p / settings.limits.people)
+        load[h + p == 0] = 0
+        can = np.array(
+            [
+                g not in stuck
+                and load[g] > 1 + 1e-9
+                and (~graph.locked[grid == g]).any()
+                and (grid == g).sum() > 1
+                for g in range(used)
+            ]
+        )
+        if not can.any():
+            break
+        worst = int(np.where(can, load, 0).argmax())
+        members = np.flatnonzero(grid == worst)
+        total = float(h[worst])
+        # What leaves is as little as must, in one piece; locked cells keep the label.
+        far = gridsearch.cut_in_two(
+            arrays, terms, members, 1 - min(1.0, 1 / load[worst]), 0.0, total, 60, rng
+        )
+        if not far.any() or far.all():
+            stuck.add(worst)
+            continue
+        grid = grid.copy()
+        grid[members[far]] = used
+        used += 1
+    return improve(piece, grid.astype(np.int32), used, settings, rng)
+
+
+def _mended(graph: Graph, labels: int) -> Ints:
+    """The present plan with every grid in one piece and every cell in a grid."""
+    n = len(graph)
+    grid = graph.present.astype(np.int32).copy()
+    rows = np.repeat(np.arange(n), np.diff(graph.indptr))
+    same = (grid[rows] == grid[graph.head]) & (grid[rows] >= 0)
+    part = components(n, np.column_stack([rows[same], graph.head[same]]).astype(np.int32))
+    for label in range(labels):
+        mine = np.flatnonzero(grid == label)
+        numbers, where = np.unique(part[mine], return_inverse=True)
+        if len(numbers) > 1:
+            weight = np.bincount(where, graph.households[mine] + 1e-3 + 1e9 * graph.locked[mine])
+            grid[mine[where != int(weight.argmax())]] = -1
+    used = labels
+    while (grid < 0).any():
+        # What has no grid joins the neighbour with the longest border.
+        loose = np.flatnonzero((grid[rows] < 0) & (grid[graph.head] >= 0))
+        if not len(loose):
+            free = int(np.flatnonzero(grid < 0)[0])
+            grid[free] = used
+            used += 1
+            continue
+        best = loose[int(graph.border_m[loose].argmax())]
+        grid[rows[best]] = grid[graph.head[best]]
+    return grid
+
+
+def likened(piece: Piece, grid: Ints, grids: int) -> Piece:
+    """The piece with present grids numbered as the new grids that share most households."""
+    graph, count = piece.graph, len(piece.labels)
+    if not count:
+        return piece
+    known = graph.present >= 0
+    shared = np.zeros((grids, count))
+    np.add.at(shared, (grid[known], graph.present[known]), graph.households[known])
+    number = np.arange(grids, grids + count, dtype=np.int32)  # of those that none goes on as
+    for new, old in zip(*linear_sum_assignment(shared, maximize=True), strict=True):
+        number[old] = new
+    present = graph.present.copy()
+    present[known] = number[graph.present[known]]
+    return Piece(piece.cells, replace(graph, present=present), piece.labels, piece.bound)
+
+
+def kept_codes(
+    grid: Ints,
+    present: NDArray[np.int64],
+    households: Floats,
+    kept: Ints,
+    *,
+    free: bool,
+) -> Ints:
+    """Which present grid each goes on as, so that most households stay under their code."""
+    if not free:
+        return kept
+    known = present >= 0
+    names, label = np.unique(present[known], return_inverse=True)
+    shared = coo_matrix(
+        (households[known] + 1e-6, (grid[known], label.ravel())), shape=(len(kept), len(names))
+    )
+    kept = np.full(len(kept), -1, np.int32)
+    dense = shared.tocsr()
+    # Grids that share nothing are solved apart: the matrix falls into communities.
+    pieces = components(
+        len(kept) + len(names),
+        np.column_stack([shared.row, shared.col + len(kept)]).astype(np.int32),
+    )
+    order = np.argsort(pieces, kind="stable")
+    for group in np.split(order, np.flatnonzero(np.diff(pieces[order])) + 1):
+        rows, columns = group[group < len(kept)], group[group >= len(kept)] - len(kept)
+        if len(rows) and len(columns):
+            block = dense[rows][:, columns].toarray()
+            for r, c in zip(*linear_sum_assignment(block, maximize=True), strict=True):
+                if block[r, c] > 0:
+                    kept[rows[r]] = names[columns[c]]
+    return kept

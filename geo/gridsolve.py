@@ -1,0 +1,84 @@
+"""One piece of a community designed: packed, improved, compared with the exact model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geo import gridexact, gridsearch
+from geo.gridanneal import Found, Settings, improve, terms_of
+from geo.gridpacking import first_fit, fits, packing
+from geo.gridpieces import Piece
+from geo.gridpresent import from_present, likened
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int32]
+
+
+def solve_piece(piece: Piece, settings: Settings, *, seed: tuple[int, int, int]) -> Found:
+    """Design one connected piece."""
+    rng = np.array(
+        [np.random.SeedSequence(seed).generate_state(1, np.uint64)[0] | np.uint64(1)], np.uint64
+    )
+    kept = settings.scenario in ("least_change", "rebalance") or bool(piece.graph.locked.any())
+    if kept and len(piece.labels):
+        return from_present(piece, settings, rng)
+    found = _searched(piece, settings, rng)
+    if settings.exact_s > 0 and found.over <= 1e-9 and settings.scenario == "fewest":
+        found = _proven(piece, found, settings)
+    return found
+
+
+def _proven(piece: Piece, found: Found, settings: Settings) -> Found:
+    """Compare with the exact model; take its design where it is better."""
+    used = len(np.unique(found.grid))
+    wishes = replace(settings, weights=replace(settings.weights, change=0.0))
+    exact = gridexact.solve(
+        piece.graph,
+        {k: terms_of(piece, k, wishes) for k in range(piece.bound, used + 1)},
+        time_limit_s=settings.exact_s,
+    )
+    if exact is None:
+        return found
+    _, grid = np.unique(found.grid, return_inverse=True)
+    cost, _ = gridsearch.costs(
+        piece.graph.arrays(), terms_of(piece, used, wishes), grid.ravel().astype(np.int32), used
+    )
+    found.cost = float(cost.sum())
+    found.grids_proven = exact.grids
+    if exact.grids_proven and exact.grids == used:
+        found.cost_bound = exact.cost_bound
+    if exact.grid is not None and (exact.grids, exact.cost) < (used, found.cost - 1e-9):
+        return Found(exact.grid, 0.0, exact.cost, found.complete, exact.grids, exact.cost_bound)
+    return found
+
+
+def _searched(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> Found:
+    """Search for a design from nothing: pack, then improve."""
+    n = len(piece.graph)
+    if n == 1 or (piece.bound == 1 and fits(piece.graph, np.zeros(n, np.int32), settings)):
+        whole = np.zeros(n, np.int32)
+        terms = terms_of(piece, 1, settings)
+        cost, over = gridsearch.costs(piece.graph.arrays(), terms, whole, 1)
+        return Found(whole, float(over.sum()), float(cost.sum()), complete=True)
+    most = piece.bound + 1 if settings.scenario == "fresh" else piece.bound
+    best: Found | None = None
+    grids = piece.bound
+    while True:
+        start = packing(piece, grids, settings, rng)
+        known = likened(piece, start, grids) if settings.weights.change > 0 else piece
+        found = improve(known, start, grids, settings, rng)
+        if best is None or (found.over, found.cost) < (best.over, best.cost):
+            best = found
+        if grids >= most and best.over <= 1e-9:
+            return best
+        if settings.stop() or grids >= n:
+            break
+        grids += 1
+    if best.over > 1e-9:
+        packed = first_fit(piece, settings)
+        if packed.over < best.over:
+            best = packed
+    return Found(best.grid, best.over, best.cost, complete=False)
