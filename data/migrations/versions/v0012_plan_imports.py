@@ -2,7 +2,7 @@
 
 A plan gets a version of its own, which guards a change of its limits.
 
-Revision ID: 0011
+Revision ID: 0012
 """
 
 from __future__ import annotations
