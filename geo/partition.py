@@ -34,6 +34,9 @@ _M_PER_DEGREE = 111_320.0
 _TOUCH = 2.0
 """A rounded vertex lies at most this far beside the edge it was put into, units."""
 
+_HAIR = 4.0
+"""Faces narrower than this come of rounding, units."""
+
 Point = tuple[float, float]
 Geometries = NDArray[np.object_]
 
@@ -392,10 +395,14 @@ class Partition:
                 remedy="Draw it without crossing its own outline.",
                 zh=("画的面不正确：轮廓线自己相交。", "重画时不要让轮廓线与自己相交。"),
             )
-        under = [
-            g for g, shape in self._shapes.items() if g == to or shapely.intersects(shape, area)
+        # A patch that is led onto a boundary may come to lie a hair over the grid beyond it.
+        near = [
+            g
+            for g, shape in self._shapes.items()
+            if g == to or shapely.dwithin(shape, area, self._reach(SNAP_M))
         ]
-        area = self._drawn_patch(area, under)
+        area = self._drawn_patch(area, near)
+        under = [g for g in near if g == to or shapely.intersects(self._shapes[g], area)]
         faces, owner = self._faces(under, area.boundary)
         inside = shapely.intersects(area, shapely.point_on_surface(faces))
         labels = np.where(inside, to, owner)
@@ -574,8 +581,8 @@ class Partition:
     def _polygons(self, lines: Geometries, *, within: shapely.Geometry) -> Geometries:
         noded = shapely.union_all(lines, grid_size=1)
         faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(noded)))
-        inside = shapely.intersects(within, shapely.point_on_surface(faces))
-        return np.asarray(faces[inside])
+        faces = np.asarray(faces[shapely.intersects(within, shapely.point_on_surface(faces))])
+        return _without_hairs(faces, np.zeros(len(faces), np.int64))[0]
 
     def _faces(
         self, grids: Sequence[int], cut: shapely.Geometry
@@ -584,13 +591,18 @@ class Partition:
         shapes = self._array(grids)
         noded = shapely.union_all(np.array([*shapely.boundary(shapes), cut]), grid_size=1)
         faces = np.asarray(shapely.get_parts(shapely.polygonize(shapely.get_parts(noded))))
-        face, owner = shapely.STRtree(shapes).query(
-            shapely.point_on_surface(faces), predicate="intersects"
-        )
+        middles = shapely.point_on_surface(faces)
+        face, owner = shapely.STRtree(shapes).query(middles, predicate="intersects")
         order = np.lexsort((owner, face))
         face, owner = face[order], owner[order]
+        # Of a face a hair wide the rounded middle may lie on the boundary of a grid beside it.
+        inside = shapely.contains_properly(shapes[owner], middles[face])
+        for n in np.flatnonzero(~inside):
+            common = shapely.intersection(faces[face[n]], shapes[owner[n]])
+            inside[n] = 2 * shapely.area(common) > shapely.area(faces[face[n]])
+        face, owner = face[inside], owner[inside]
         kept, first = np.unique(face, return_index=True)
-        return faces[kept], np.array(grids, np.int64)[owner[first]]
+        return _without_hairs(faces[kept], np.array(grids, np.int64)[owner[first]])
 
     def _largest(self, faces: Geometries, count: int) -> Geometries:
         """Join the small faces with the neighbour they share the longest edge with."""
@@ -846,6 +858,35 @@ def _edges(shapes: Geometries) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     edges = np.hstack((xy[:-1], xy[1:]))[same]
     owner = part_of[ring_of[of_ring[:-1][same]]]
     return edges, owner
+
+
+def _without_hairs(
+    faces: Geometries, owner: NDArray[np.int64]
+) -> tuple[Geometries, NDArray[np.int64]]:
+    """Join faces a hair wide with the face of the same grid they share the longest edge with.
+
+    A line that was led onto a boundary runs a rounding beside it; what lies between the two is
+    nobody's intention, and would be a loose piece of a grid.
+    """
+    around = np.maximum(shapely.length(faces), 1.0)
+    width = 2 * shapely.area(faces) / around
+    shapes, owners = list(faces), owner.tolist()
+    for n in np.argsort(width)[: int((width < _HAIR).sum())].tolist():
+        hair, shapes[n] = shapes[n], None
+        same = [
+            m for m, s in enumerate(shapes) if s is not None and owners[m] == owners[n] and m != n
+        ]
+        common = [shapely.length(shapely.intersection(hair.boundary, shapes[m])) for m in same]
+        best = same[int(np.argmax(common))] if same else -1
+        union = shapely.coverage_union_all([shapes[best], hair]) if same else None
+        if union is None or max(common) == 0 or union.geom_type != "Polygon":
+            shapes[n] = hair
+        else:
+            shapes[best] = union
+    left = [m for m, s in enumerate(shapes) if s is not None]
+    result = np.empty(len(left), object)
+    result[:] = [shapes[m] for m in left]
+    return result, owner[left]
 
 
 def _has(shape: shapely.Geometry, vertex: NDArray[np.float64]) -> bool:
