@@ -32,10 +32,10 @@ from data.plans.states import change_state
 from data.plans.undo import undo
 from data.settings import Settings
 from data.tiles import Tile
+from geo.billionths import UNITS, snapped
 from geo.cellfit import fitted
 from geo.cells import Surroundings, build_cells
 from geo.errors import PartitionError
-from geo.partition import UNITS, snapped
 from tests.running import running
 
 SIDE_M = 600.0

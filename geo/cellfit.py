@@ -12,7 +12,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geo.partition import to_degrees, to_units
+from geo.billionths import to_degrees, to_units
 
 Geometries = NDArray[np.object_]
 

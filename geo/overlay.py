@@ -14,7 +14,7 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geo.partition import to_degrees, to_units
+from geo.billionths import to_degrees, to_units
 
 MIN_CELL_M2 = 1.0
 """Cells below this are where two nets drew one line twice; no conflict. Square metres."""

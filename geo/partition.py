@@ -9,54 +9,37 @@ at every point of the plane, and there is neither gap nor overlap.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
 
+from geo.billionths import M_PER_DEGREE, UNITS, snapped, to_degrees, to_units
+from geo.drawn import REACH_M, SNAP_M, drawn_line, drawn_patch, in_units
 from geo.errors import PartitionError
+from geo.faces import faces_of, faces_within, largest_faces
+from geo.flaws import Flaw, Point, flaws_of, place_in
+from geo.rings import edges_of, has_vertex, inserted, rings_mapped, without_repeats
+from geo.shared_edges import SharedEdges
 
-UNITS = 1e9
-"""Units of a degree."""
-SNAP_M = 0.3
-"""What is drawn this near to an existing vertex or edge is meant to lie on it, metres."""
-REACH_M = 3.0
-"""A drawn line that ends this near before the boundary is meant to reach it, metres."""
+__all__ = [
+    "MIN_PIECE_M2",
+    "Change",
+    "Flaw",
+    "Partition",
+    "Point",
+    "snapped",
+    "to_degrees",
+    "to_units",
+]
+
 MIN_PIECE_M2 = 1.0
 """A grid below this is a slip of the hand, square metres."""
 
-_M_PER_DEGREE = 111_320.0
-_TOUCH = 2.0
-"""A rounded vertex lies at most this far beside the edge it was put into, units."""
-
-Point = tuple[float, float]
 Geometries = NDArray[np.object_]
-
-
-def snapped(geometry: shapely.Geometry) -> shapely.Geometry:
-    """Degrees rounded to whole billionths, as this module gives them back.
-
-    Parameters
-    ----------
-    geometry : Geometry or array of Geometry
-        WGS84 degrees.
-    """
-    return shapely.transform(geometry, lambda c: np.rint(c * UNITS) / UNITS)
-
-
-def to_units(geometry: shapely.Geometry) -> shapely.Geometry:
-    """Degrees to whole billionths of a degree."""
-    return shapely.transform(geometry, lambda c: np.rint(c * UNITS))
-
-
-def to_degrees(geometry: shapely.Geometry) -> shapely.Geometry:
-    """Whole billionths of a degree to degrees."""
-    return shapely.transform(geometry, lambda c: c / UNITS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,26 +64,6 @@ class Change:
     removed: tuple[int, ...] = ()
     parents: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
     outline: shapely.Geometry | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Flaw:
-    """One place where grids are no partition.
-
-    Attributes
-    ----------
-    rule : str
-        ``polygon`` (empty, not one piece, or crossing itself) or ``edge`` (one that has no
-        opposite: an overlap or a gap begins there).
-    ids : tuple of int
-        The grids there.
-    at : tuple of float
-        Longitude, latitude.
-    """
-
-    rule: str
-    ids: tuple[int, ...]
-    at: Point
 
 
 class Partition:
@@ -132,7 +95,7 @@ class Partition:
         points = np.empty((0, 2)) if homes is None else np.asarray(homes, float).reshape(-1, 2)
         self._homes = shapely.points(np.rint(points * UNITS))
         middle = shapely.bounds(self._outline)[[1, 3]].mean() / UNITS
-        self._lon_m = _M_PER_DEGREE * max(math.cos(math.radians(middle)), 0.01)
+        self._lon_m = M_PER_DEGREE * max(math.cos(math.radians(middle)), 0.01)
 
     @property
     def ids(self) -> tuple[int, ...]:
@@ -160,10 +123,10 @@ class Partition:
             If the line does not part the grid, or cuts off less than `MIN_PIECE_M2`.
         """
         self._known([grid])
-        cut = self._drawn(line, [grid], reach=True)
-        faces, _ = self._faces([grid], cut)
+        cut = drawn_line(to_units(line), self._array([grid]), reach=True)
+        faces, _ = faces_of(self._array([grid]), cut)
         if pieces is not None:
-            faces = self._largest(faces, pieces)
+            faces = largest_faces(faces, pieces)
         if len(faces) < 2:
             raise PartitionError(
                 "The line does not part the grid in two.",
@@ -268,9 +231,9 @@ class Partition:
                 remedy="Choose two neighbours.",
                 zh=("这两个网格没有公共边界。", "请选择两个相邻的网格。"),
             )
-        cut = self._drawn(line, [one, other], reach=True)
+        cut = drawn_line(to_units(line), self._array([one, other]), reach=True)
         lines = np.array([both.boundary, cut])
-        faces = self._polygons(lines, within=both)
+        faces = faces_within(lines, both)
         if len(faces) < 2:
             raise PartitionError(
                 "The line does not part the two grids.",
@@ -314,9 +277,9 @@ class Partition:
         here = shapely.get_coordinates(corners[int(tree.nearest(start))])[0]
         shapes = dict(self._shapes)
         outline = self._outline
-        if shapely.distance(start, shapely.Point(here)) > self._reach(SNAP_M):
+        if shapely.distance(start, shapely.Point(here)) > in_units(SNAP_M):
             shapes, outline, here = self._with_vertex(start)
-        if _has(outline, here):
+        if has_vertex(outline, here):
             raise PartitionError(
                 "This vertex lies on the border of the community, which does not move.",
                 at=(here[0] / UNITS, here[1] / UNITS),
@@ -328,7 +291,7 @@ class Partition:
             )
         target = self._point(to)
         there = shapely.get_coordinates(target)[0]
-        near = tree.query(target, predicate="dwithin", distance=self._reach(SNAP_M))
+        near = tree.query(target, predicate="dwithin", distance=in_units(SNAP_M))
         near = [n for n in near if not np.array_equal(shapely.get_coordinates(corners[n])[0], here)]
         if near:
             away = shapely.distance(corners[near], target)
@@ -342,8 +305,8 @@ class Partition:
 
         after = {}
         for grid, shape in shapes.items():
-            if _has(shape, here):
-                after[grid] = _without_repeats(shapely.transform(shape, moved))
+            if has_vertex(shape, here):
+                after[grid] = without_repeats(shapely.transform(shape, moved))
             elif shape is not self._shapes[grid]:
                 after[grid] = shape
         change = self._checked(after, outline=outline)
@@ -356,7 +319,7 @@ class Partition:
 
     def flaws(self) -> list[Flaw]:
         """Say where the grids are no partition; empty if they are one."""
-        return self._flaws(self._shapes, self._outline)
+        return flaws_of(self._shapes, self._outline)
 
     def at(self, points: NDArray[np.float64]) -> NDArray[np.int64]:
         """Find the grid around each point; on a boundary the first; 0 outside.
@@ -392,11 +355,16 @@ class Partition:
                 remedy="Draw it without crossing its own outline.",
                 zh=("画的面不正确：轮廓线自己相交。", "重画时不要让轮廓线与自己相交。"),
             )
-        under = [
-            g for g, shape in self._shapes.items() if g == to or shapely.intersects(shape, area)
+        # A patch that is led onto a boundary may come to lie a hair over the grid beyond it.
+        near = [
+            g
+            for g, shape in self._shapes.items()
+            if g == to or shapely.dwithin(shape, area, in_units(SNAP_M))
         ]
-        area = self._drawn_patch(area, under)
-        faces, owner = self._faces(under, area.boundary)
+        area = drawn_patch(area, self._array(near))
+        under = [g for g in near if g == to or shapely.intersects(self._shapes[g], area)]
+        faces, place = faces_of(self._array(under), area.boundary)
+        owner = np.array(under, np.int64)[place]
         inside = shapely.intersects(area, shapely.point_on_surface(faces))
         labels = np.where(inside, to, owner)
         if not (labels != owner).any():
@@ -418,8 +386,9 @@ class Partition:
             )
         self._one_piece_each(faces, labels)
         change = self._labelled(under, faces, labels)
-        if new:
-            self._not_small(np.array([to_units(change.after[to])], object))
+        less = {to, *owner[labels != owner].tolist()} if new else set(owner[labels != owner])
+        left = [change.after[grid] for grid in less if grid in change.after]
+        self._not_small(to_units(np.array(left, object)))
         return change
 
     def _follow(
@@ -465,21 +434,15 @@ class Partition:
         shapes[:] = [self._shapes[g] for g in grids]
         return shapes
 
-    def _reach(self, metres: float) -> float:
-        return metres / _M_PER_DEGREE * UNITS
-
     def _area_m2(self, shapes: Geometries) -> NDArray[np.float64]:
         area: NDArray[np.float64] = shapely.area(shapes)
-        return area * (self._lon_m / UNITS) * (_M_PER_DEGREE / UNITS)
+        return area * (self._lon_m / UNITS) * (M_PER_DEGREE / UNITS)
 
     def _point(self, lonlat: Point) -> shapely.Point:
         return shapely.Point(np.rint(np.asarray(lonlat, float) * UNITS))
 
     def _place(self, shape: shapely.Geometry) -> Point:
-        middle = shapely.point_on_surface(shape)
-        if shapely.is_empty(middle):
-            middle = shapely.point_on_surface(self._outline)
-        return shapely.get_x(middle) / UNITS, shapely.get_y(middle) / UNITS
+        return place_in(shape, self._outline)
 
     def _not_small(self, faces: Geometries) -> None:
         areas = self._area_m2(faces)
@@ -511,101 +474,6 @@ class Partition:
                     "请留出相连的边，或把断开的部分一并划入。",
                 ),
             )
-
-    def _drawn(
-        self, line: shapely.Geometry, grids: Sequence[int], *, reach: bool = False
-    ) -> shapely.Geometry:
-        """Lead a drawn line onto vertices and edges it all but touches; in units."""
-        cut = to_units(line)
-        if shapely.is_empty(cut) or shapely.length(cut) == 0:
-            raise PartitionError(
-                "The line has no length.",
-                remedy="Draw two points or more.",
-                zh=("这条线没有长度。", "请至少画两个点。"),
-            )
-        borders = shapely.union_all(shapely.boundary(self._array(grids)))
-        near = self._reach(SNAP_M)
-        cut = shapely.snap(cut, shapely.multipoints(shapely.get_coordinates(borders)), near)
-
-        def onto(coordinates: NDArray[np.float64]) -> NDArray[np.float64]:
-            points = shapely.points(coordinates)
-            away = shapely.distance(points, borders)
-            close = np.flatnonzero((away > 0) & (away <= near))
-            feet = shapely.shortest_line(points[close], borders)
-            result = coordinates.copy()
-            if len(close):
-                result[close] = np.rint(shapely.get_coordinates(shapely.get_point(feet, -1)))
-            return result
-
-        cut = shapely.transform(cut, onto)
-        if reach:
-            parts = [self._led_on(part, borders) for part in shapely.get_parts(cut)]
-            cut = parts[0] if len(parts) == 1 else shapely.multilinestrings(parts)
-        return cut
-
-    def _drawn_patch(self, patch: shapely.Geometry, grids: Sequence[int]) -> shapely.Geometry:
-        """Lead the rings of a patch onto vertices and edges they all but touch; in units."""
-
-        def led(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-            line = self._drawn(to_degrees(shapely.linestrings(ring)), grids)
-            return shapely.get_coordinates(line)
-
-        shape = shapely.make_valid(_rings_mapped(patch, led))
-        polygons = [
-            p
-            for part in shapely.get_parts(shape)
-            for p in shapely.get_parts(part)
-            if p.geom_type == "Polygon"
-        ]
-        return shapely.multipolygons(polygons)
-
-    def _led_on(self, line: shapely.LineString, borders: shapely.Geometry) -> shapely.LineString:
-        xy = shapely.get_coordinates(line)
-        far = self._reach(REACH_M)
-        for end in (0, -1):
-            point = shapely.Point(xy[end])
-            away = shapely.distance(point, borders)
-            if 0 < away <= far:
-                foot = shapely.get_coordinates(shapely.shortest_line(point, borders))[-1:]
-                foot = np.rint(foot)
-                xy = np.vstack((foot, xy)) if end == 0 else np.vstack((xy, foot))
-        return shapely.linestrings(xy)
-
-    def _polygons(self, lines: Geometries, *, within: shapely.Geometry) -> Geometries:
-        noded = shapely.union_all(lines, grid_size=1)
-        faces = shapely.get_parts(shapely.polygonize(shapely.get_parts(noded)))
-        inside = shapely.intersects(within, shapely.point_on_surface(faces))
-        return np.asarray(faces[inside])
-
-    def _faces(
-        self, grids: Sequence[int], cut: shapely.Geometry
-    ) -> tuple[Geometries, NDArray[np.int64]]:
-        """Cut grids along lines; gives the faces and the grid of each."""
-        shapes = self._array(grids)
-        noded = shapely.union_all(np.array([*shapely.boundary(shapes), cut]), grid_size=1)
-        faces = np.asarray(shapely.get_parts(shapely.polygonize(shapely.get_parts(noded))))
-        face, owner = shapely.STRtree(shapes).query(
-            shapely.point_on_surface(faces), predicate="intersects"
-        )
-        order = np.lexsort((owner, face))
-        face, owner = face[order], owner[order]
-        kept, first = np.unique(face, return_index=True)
-        return faces[kept], np.array(grids, np.int64)[owner[first]]
-
-    def _largest(self, faces: Geometries, count: int) -> Geometries:
-        """Join the small faces with the neighbour they share the longest edge with."""
-        shapes = list(faces)
-        while len(shapes) > count:
-            shapes.sort(key=shapely.area)
-            small = shapes.pop(0)
-            common = [
-                shapely.length(shapely.intersection(small.boundary, s.boundary)) for s in shapes
-            ]
-            best = int(np.argmax(common))
-            shapes[best] = shapely.coverage_union_all([shapes[best], small])
-        result = np.empty(len(shapes), object)
-        result[:] = shapes
-        return result
 
     def _loose_end(self, cut: shapely.Geometry, grid: int) -> Point:
         """Find an end of the line inside the grid, else the middle of the line."""
@@ -648,7 +516,7 @@ class Partition:
         removed: tuple[int, ...] = (),
         parents: Mapping[int, tuple[int, ...]] | None = None,
     ) -> Change:
-        paths = _Paths(shapes.values())
+        paths = SharedEdges(shapes.values())
         after: dict[int, shapely.Polygon] = {}
         for grid, shape in self._shapes.items():
             if grid in removed or grid in shapes:
@@ -677,7 +545,7 @@ class Partition:
         parents: Mapping[int, tuple[int, ...]] | None = None,
     ) -> Change:
         shapes = {g: s for g, s in {**self._shapes, **after}.items() if g not in removed}
-        flaws = self._flaws(shapes, outline, only=set(after))
+        flaws = flaws_of(shapes, outline, only=set(after))
         if flaws:
             raise PartitionError(
                 {
@@ -700,58 +568,15 @@ class Partition:
             None if outline is self._outline else to_degrees(outline),
         )
 
-    def _flaws(
-        self,
-        shapes: Mapping[int, shapely.Geometry],
-        outline: shapely.Geometry,
-        *,
-        only: set[int] | None = None,
-    ) -> list[Flaw]:
-        found = []
-        for grid, shape in shapes.items():
-            if only is not None and grid not in only:
-                continue
-            if shape.geom_type != "Polygon" or shape.is_empty or not shapely.is_valid(shape):
-                found.append(Flaw("polygon", (grid,), self._invalid_at(shape)))
-        if found:
-            return found
-        ids = np.array([*shapes, 0], np.int64)
-        all_shapes = np.empty(len(ids), object)
-        all_shapes[:] = [*shapes.values(), outline]
-        edges, owner = _edges(all_shapes)
-        sign = np.where(owner == len(ids) - 1, -1, 1)
-        swap = (edges[:, 0] > edges[:, 2]) | (
-            (edges[:, 0] == edges[:, 2]) & (edges[:, 1] > edges[:, 3])
-        )
-        edges[swap] = edges[swap][:, [2, 3, 0, 1]]
-        sign[swap] *= -1
-        key, group = np.unique(edges, axis=0, return_inverse=True)
-        group = group.ravel()
-        total = np.bincount(group, sign, len(key))
-        for bad in np.flatnonzero(total):
-            grids = sorted({int(ids[o]) for o in owner[group == bad]} - {0})
-            x, y = (key[bad, :2] + key[bad, 2:]) / 2 / UNITS
-            found.append(Flaw("edge", tuple(grids), (float(x), float(y))))
-        return found
-
-    def _invalid_at(self, shape: shapely.Geometry) -> Point:
-        reason = shapely.is_valid_reason(shape)
-        inside = reason[reason.find("[") + 1 : reason.find("]")] if "[" in reason else ""
-        try:
-            x, y = (float(part) for part in inside.split())
-        except ValueError:
-            return self._place(shape)
-        return x / UNITS, y / UNITS
-
     def _with_vertex(
         self, at: shapely.Point
     ) -> tuple[dict[int, shapely.Polygon], shapely.Geometry, NDArray[np.float64]]:
         """Put a vertex into the edge nearest to a point, in every grid that has the edge."""
         shapes = self._array(self.ids)
-        edges, _ = _edges(shapes)
+        edges, _ = edges_of(shapes)
         lines = shapely.linestrings(edges.reshape(-1, 2, 2))
         nearest = int(np.argmin(shapely.distance(lines, at)))
-        if shapely.distance(lines[nearest], at) > self._reach(REACH_M):
+        if shapely.distance(lines[nearest], at) > in_units(REACH_M):
             raise PartitionError(
                 "There is no boundary here.",
                 at=(at.x / UNITS, at.y / UNITS),
@@ -765,11 +590,11 @@ class Partition:
         a, b = edges[nearest, :2], edges[nearest, 2:]
 
         def with_middle(shape: shapely.Geometry) -> shapely.Geometry:
-            if not (_has(shape, a) and _has(shape, b)):
+            if not (has_vertex(shape, a) and has_vertex(shape, b)):
                 return shape
-            longer = _rings_mapped(
+            longer = rings_mapped(
                 shape,
-                lambda xy: _inserted(xy, {(*a, *b): [middle], (*b, *a): [middle]}),
+                lambda xy: inserted(xy, {(*a, *b): [middle], (*b, *a): [middle]}),
             )
             same = shapely.get_num_coordinates(longer) == shapely.get_num_coordinates(shape)
             return shape if same else longer
@@ -779,108 +604,3 @@ class Partition:
             with_middle(self._outline),
             middle,
         )
-
-
-class _Paths:
-    """Edges of changed grids, to find the vertices that came into an edge of a neighbour."""
-
-    def __init__(self, shapes: Iterable[shapely.Polygon]) -> None:
-        every = list(shapes)
-        array = np.empty(len(every), object)
-        array[:] = every
-        edges, _ = _edges(array)
-        self._next: dict[Point, list[Point]] = defaultdict(list)
-        self._edges = {tuple(edge) for edge in edges.tolist()}
-        for x0, y0, x1, y1 in self._edges:
-            self._next[x0, y0].append((x1, y1))
-
-    def taken_over(self, shape: shapely.Geometry, *, reverse: bool) -> shapely.Geometry | None:
-        """Give the shape with the new vertices; None where there are none.
-
-        ``reverse`` says whether the changed grids run along the shape's edges the other way.
-        """
-        found: dict[tuple[float, ...], list[NDArray[np.float64]]] = {}
-        for edge in _edges(np.array([shape], object))[0].tolist():
-            x0, y0, x1, y1 = edge
-            start, end = ((x1, y1), (x0, y0)) if reverse else ((x0, y0), (x1, y1))
-            if start not in self._next or end not in self._next or (*start, *end) in self._edges:
-                continue
-            path = self._path(start, end)
-            if path:
-                found[tuple(edge)] = [np.array(p) for p in (path[::-1] if reverse else path)]
-        if not found:
-            return None
-        # `_edges` runs counter-clockwise; the rings of a shape may not.
-        both = dict(found)
-        for (x0, y0, x1, y1), points in found.items():
-            both[x1, y1, x0, y0] = points[::-1]
-        return _rings_mapped(shape, lambda xy: _inserted(xy, both))
-
-    def _path(self, start: Point, end: Point) -> list[Point]:
-        """Follow edges that lie on the straight line from start to end; empty if they do not."""
-        dx, dy = end[0] - start[0], end[1] - start[1]
-        length = math.hypot(dx, dy)
-        path: list[Point] = []
-        here, gone = start, 0.0
-        while True:
-            for there in self._next.get(here, ()):
-                if there == end:
-                    return path
-                px, py = there[0] - start[0], there[1] - start[1]
-                along = (px * dx + py * dy) / length
-                if gone < along < length and abs(px * dy - py * dx) / length <= _TOUCH:
-                    path.append(there)
-                    here, gone = there, along
-                    break
-            else:
-                return []
-
-
-def _edges(shapes: Geometries) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Directed edges (x0, y0, x1, y1) of polygons, interior on the left, and whose they are."""
-    polygons, part_of = shapely.get_parts(shapes, return_index=True)
-    polygons = shapely.orient_polygons(polygons)
-    rings, ring_of = shapely.get_rings(polygons, return_index=True)
-    xy, of_ring = shapely.get_coordinates(rings, return_index=True)
-    same = of_ring[1:] == of_ring[:-1]
-    edges = np.hstack((xy[:-1], xy[1:]))[same]
-    owner = part_of[ring_of[of_ring[:-1][same]]]
-    return edges, owner
-
-
-def _has(shape: shapely.Geometry, vertex: NDArray[np.float64]) -> bool:
-    return bool((shapely.get_coordinates(shape) == vertex).all(axis=1).any())
-
-
-def _rings_mapped(
-    shape: shapely.Geometry, change: Callable[[NDArray[np.float64]], NDArray[np.float64]]
-) -> shapely.Geometry:
-    """Rebuild a polygon or multipolygon from its rings, each through ``change``."""
-    polygons = []
-    for polygon in shapely.get_parts(shape):
-        shell, *holes = (
-            change(shapely.get_coordinates(ring)) for ring in shapely.get_rings(polygon)
-        )
-        polygons.append(shapely.Polygon(shell, holes))
-    return polygons[0] if shape.geom_type == "Polygon" else shapely.MultiPolygon(polygons)
-
-
-def _inserted(
-    ring: NDArray[np.float64], found: Mapping[tuple[float, ...], list[NDArray[np.float64]]]
-) -> NDArray[np.float64]:
-    rows = ring.tolist()
-    result = [rows[0]]
-    for before, after in itertools.pairwise(rows):
-        result.extend(p.tolist() for p in found.get((*before, *after), ()))
-        result.append(after)
-    return np.array(result)
-
-
-def _without_repeats(shape: shapely.Polygon) -> shapely.Polygon:
-    def shorter(ring: NDArray[np.float64]) -> NDArray[np.float64]:
-        kept = np.ones(len(ring), bool)
-        kept[1:] = (ring[1:] != ring[:-1]).any(axis=1)
-        ring = ring[kept]
-        return ring if len(ring) >= 4 else np.vstack((ring, ring[:1], ring[:1], ring[:1]))[:4]
-
-    return _rings_mapped(shape, shorter)

@@ -15,11 +15,11 @@ from sqlalchemy.exc import DBAPIError
 from data.constraints import refusal
 from data.errors import ConflictError, Fault, InvalidRowError, NotFoundError
 from data.layers import Feature
-from data.plans.cells import cells_of_buildings
 from data.plans.codes import grid_code, is_grid_code, next_serials, numbered
 from data.plans.community import Community, GridRow, load_community, require
 from data.plans.crossings import with_crossings
 from data.plans.models import STAFF
+from data.plans.patches import building_patch
 from data.plans.streets import street_line
 from data.plans.take import take
 from geo.errors import CoordinateError, PartitionError
@@ -251,6 +251,9 @@ def _draw_micro(draft: _Draft, request: Request, patch: shapely.Geometry) -> Non
     for other in draft.rows.values():
         if other.parent_id == parent.id:
             shape = shapely.difference(shape, other.shape, grid_size=1e-9)
+    # Where the drawn edge runs along that of the grid, a line may be left beside the area.
+    pieces = [p for p in shapely.get_parts(shape) if p.geom_type == "Polygon"]
+    shape = pieces[0] if len(pieces) == 1 else shape
     if shape.geom_type != "Polygon" or shape.is_empty:
         raise PartitionError(
             "What is left inside the base grid, beside other micro-grids, is not one piece.",
@@ -455,64 +458,6 @@ def _new_rows(draft: _Draft, change: Change, taken: set[str]) -> dict[int, GridR
         )
         for g, place in zip(new, order, strict=True)
     }
-
-
-def building_patch(
-    connection: Connection, community: Community, to: int, buildings: Sequence[int]
-) -> shapely.Geometry:
-    """Join the cells of buildings, each as far as it lies in the building's own grid.
-
-    Raises
-    ------
-    NotFoundError, InvalidRowError
-        If a building is not in the community, or all are in the grid already.
-    """
-    place = {int(b): n for n, b in enumerate(community.building)}
-    unknown = [b for b in buildings if int(b) not in place]
-    if unknown:
-        raise NotFoundError(
-            f"Building {unknown[0]} is not in {community.name} in this plan.",
-            remedy="Choose buildings of the community.",
-            zh=(f"本方案中楼栋 {unknown[0]} 不在{community.name}。", "请选择本社区的楼栋。"),
-        )
-    parts = [
-        part
-        for n, part in _own_parts(connection, community, buildings).items()
-        if community.grid_of[n] != to
-    ]
-    if not parts:
-        raise InvalidRowError(
-            "These buildings are in the grid already.",
-            remedy="Choose buildings of a neighbour.",
-            zh=("这些楼栋已经在这个网格里。", "请选择相邻网格的楼栋。"),
-        )
-    return shapely.union_all(parts, grid_size=1e-9)
-
-
-def building_parts(
-    connection: Connection, community: Community, grid: int
-) -> dict[int, shapely.Geometry]:
-    """Cells of all buildings of a grid, as far as they lie in it, by place in the community."""
-    own = community.building[community.grid_of == grid]
-    return _own_parts(connection, community, own.tolist())
-
-
-def _own_parts(
-    connection: Connection, community: Community, buildings: Sequence[int]
-) -> dict[int, shapely.Geometry]:
-    place = {int(b): n for n, b in enumerate(community.building)}
-    parts = {}
-    for building, shape in cells_of_buildings(connection, community.id, buildings).items():
-        n = place[building]
-        grid = community.grids.get(int(community.grid_of[n]))
-        if grid is None:
-            continue
-        cell = shapely.intersection(shape, grid.shape, grid_size=1e-9)
-        home = shapely.Point(community.point[n])
-        pieces = [p for p in shapely.get_parts(cell) if p.geom_type == "Polygon"]
-        if pieces:
-            parts[n] = pieces[int(np.argmin(shapely.distance(pieces, home)))]
-    return parts
 
 
 # Writing -----------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,13 +14,13 @@ from sqlalchemy import Connection, text
 
 from data.errors import NotFoundError
 from data.plans.community import Community, load_community
-from data.plans.edits import building_parts
+from data.plans.patches import building_parts
 from geo.errors import PartitionError
 
 MOST = 5
 """Suggestions given."""
 TRIES = 60
-"""Buildings looked at for each neighbour, nearest first."""
+"""Cells looked at for each neighbour, nearest first."""
 CHECKED = 12
 """Of these so many where each step has to be tried out."""
 TOUCH = 2e-9
@@ -76,11 +76,11 @@ def suggest(connection: Connection, grid_id: int, plan_id: int) -> list[dict[str
     over = (households - limits.households, people - limits.people)
     if grid.kind != "base" or max(over) <= 0:
         return []
-    parts = building_parts(connection, community, grid_id)
+    lots = _lots(community, building_parts(connection, community, grid_id))
     found = []
     for other in community.grids.values():
         if other.id != grid_id and other.kind == "base":
-            given = _give(community, parts, grid_id, other.id, over)
+            given = _give(community, lots, grid_id, other.id, over)
             if given is not None:
                 found.append(given)
     found.sort(key=lambda s: (s["_left"], s["_moved"]))
@@ -91,12 +91,40 @@ def suggest(connection: Connection, grid_id: int, plan_id: int) -> list[dict[str
     return [{k: v for k, v in s.items() if not k.startswith("_")} for s in found[:MOST]]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lot:
+    """Buildings that share a cell and so can only be given together.
+
+    ``places`` in the community, and the ground that goes with them, WGS84 degrees.
+    """
+
+    places: tuple[int, ...]
+    shape: shapely.Geometry
+    load: NDArray[np.int64]
+    """Households and people."""
+
+
+def _lots(community: Community, parts: Mapping[int, shapely.Geometry]) -> list[_Lot]:
+    together: dict[bytes, list[int]] = {}
+    for place, shape in parts.items():
+        together.setdefault(shapely.to_wkb(shape), []).append(place)
+    return [
+        _Lot(
+            tuple(places),
+            parts[places[0]],
+            np.array([community.households[places].sum(), community.people[places].sum()]),
+        )
+        for places in together.values()
+        if community.households[places].any()
+    ]
+
+
+def _load(lots: Sequence[_Lot]) -> NDArray[np.int64]:
+    return np.sum([lot.load for lot in lots], axis=0) if lots else np.zeros(2, np.int64)
+
+
 def _give(
-    community: Community,
-    parts: Mapping[int, shapely.Geometry],
-    grid: int,
-    to: int,
-    over: tuple[int, int],
+    community: Community, lots: Sequence[_Lot], grid: int, to: int, over: tuple[int, int]
 ) -> dict[str, Any] | None:
     """Find the fewest buildings near a neighbour to give to it; None where it has no room."""
     giver, taker = community.grids[grid], community.grids[to]
@@ -109,33 +137,31 @@ def _give(
     )
     if min(room) <= 0:
         return None
-    own = np.flatnonzero(community.grid_of == grid)
-    own = own[community.households[own] > 0]
-    away = shapely.distance(shapely.points(community.point[own]), taker.shape)
-    order = own[np.argsort(away, kind="stable")][:TRIES].tolist()
-    chosen = _grown(community, parts, taker.shape, order, room, over)
-    if chosen and not _possible(community, parts, to, chosen):
-        # What is left of the giver would fall apart: one building at a time, each checked.
+    points = [shapely.multipoints(community.point[list(lot.places)]) for lot in lots]
+    away = shapely.distance(points, taker.shape)
+    order = [lots[n] for n in np.argsort(away, kind="stable")[:TRIES]]
+    chosen = _grown(taker.shape, order, room, over)
+    if chosen and not _possible(community, to, chosen):
+        # What is left of the giver would fall apart: one cell at a time, each checked.
         chosen = _grown(
-            community,
-            parts,
             taker.shape,
             order[:CHECKED],
             room,
             over,
-            allowed=lambda some: _possible(community, parts, to, some),
+            allowed=lambda some: _possible(community, to, some),
         )
     if not chosen:
         return None
-    chosen = _fewer(community, parts, to, chosen, over)
-    moved = np.array([community.households[chosen].sum(), community.people[chosen].sum()], np.int64)
+    chosen = _fewer(community, to, chosen, over)
+    moved = _load(chosen)
     left = max(0, *(int(o - m) for o, m in zip(over, moved, strict=True)))
     english, chinese = _direction(giver.shape, taker.shape)
-    buildings = [int(community.building[n]) for n in chosen]
+    buildings = [int(community.building[n]) for lot in chosen for n in lot.places]
+    count = len(buildings)
     return {
-        "text": f"Give {len(chosen)} building{'s' * (len(chosen) > 1)} with {moved[0]}"
+        "text": f"Give {count} building{'s' * (count > 1)} with {moved[0]}"
         f" households to {taker.name} in the {english}",
-        "text_zh": f"把 {len(chosen)} 栋楼（{moved[0]} 户）划给{chinese}面的{taker.name}",
+        "text_zh": f"把 {count} 栋楼（{moved[0]} 户）划给{chinese}面的{taker.name}",
         "edit": {
             "kind": "transfer",
             "community": community.id,
@@ -143,8 +169,8 @@ def _give(
             "buildings": buildings,
         },
         "after": {
-            str(grid): _figures(sums[grid], -moved, -len(chosen)),
-            str(to): _figures(sums[to], moved, len(chosen)),
+            str(grid): _figures(sums[grid], -moved, -count),
+            str(to): _figures(sums[to], moved, count),
         },
         "_left": left,
         "_moved": int(moved[0]),
@@ -152,61 +178,49 @@ def _give(
 
 
 def _grown(
-    community: Community,
-    parts: Mapping[int, shapely.Geometry],
     taker: shapely.Geometry,
-    order: Sequence[int],
+    order: Sequence[_Lot],
     room: tuple[int, int],
     over: tuple[int, int],
     *,
-    allowed: Callable[[list[int]], bool] = lambda _: True,
-) -> list[int]:
-    """Take buildings that touch the taker or those taken, nearest first, until it is enough."""
-    chosen: list[int] = []
+    allowed: Callable[[list[_Lot]], bool] = lambda _: True,
+) -> list[_Lot]:
+    """Take cells that touch the taker or those taken, nearest first, until it is enough."""
+    chosen: list[_Lot] = []
     moved = np.zeros(2, np.int64)
     ground = [taker]
-    waiting = [n for n in order if n in parts]
+    waiting = list(order)
     while waiting:
-        for n in waiting:
-            load = np.array([community.households[n], community.people[n]])
-            if (moved + load > room).any() or shapely.distance(parts[n], ground).min() > TOUCH:
+        for lot in waiting:
+            if (moved + lot.load > room).any():
                 continue
-            if allowed([*chosen, n]):
+            if shapely.distance(lot.shape, ground).min() > TOUCH:
+                continue
+            if allowed([*chosen, lot]):
                 break
         else:
             break
-        waiting.remove(n)
-        chosen.append(n)
-        ground.append(parts[n])
-        moved = moved + load
+        waiting.remove(lot)
+        chosen.append(lot)
+        ground.append(lot.shape)
+        moved = moved + lot.load
         if (moved >= over).all():
             break
     return chosen
 
 
-def _fewer(
-    community: Community,
-    parts: Mapping[int, shapely.Geometry],
-    to: int,
-    chosen: list[int],
-    over: tuple[int, int],
-) -> list[int]:
+def _fewer(community: Community, to: int, chosen: list[_Lot], over: tuple[int, int]) -> list[_Lot]:
     """Leave out what is not needed: the last ones may have been enough without the first."""
-    for n in sorted(chosen, key=lambda n: int(community.households[n])):
-        rest = [m for m in chosen if m != n]
-        enough = community.households[rest].sum() >= over[0] and (
-            community.people[rest].sum() >= over[1]
-        )
-        if rest and enough and _possible(community, parts, to, rest):
+    for lot in sorted(chosen, key=lambda lot: int(lot.load[0])):
+        rest = [other for other in chosen if other is not lot]
+        if rest and (_load(rest) >= over).all() and _possible(community, to, rest):
             chosen = rest
     return chosen
 
 
-def _possible(
-    community: Community, parts: Mapping[int, shapely.Geometry], to: int, chosen: Sequence[int]
-) -> bool:
+def _possible(community: Community, to: int, chosen: Sequence[_Lot]) -> bool:
     """Whether the transfer is let through and moves exactly these buildings."""
-    patch = shapely.union_all([parts[n] for n in chosen], grid_size=1e-9)
+    patch = shapely.union_all([lot.shape for lot in chosen], grid_size=1e-9)
     try:
         change = community.partition().transfer(to, patch)
     except PartitionError:
@@ -214,7 +228,7 @@ def _possible(
     rows = {g: replace(r, shape=change.after.get(g, r.shape)) for g, r in community.grids.items()}
     after = replace(community, grids=rows).settled()
     moved = np.flatnonzero(after.grid_of != community.grid_of)
-    return set(moved.tolist()) == set(chosen)
+    return set(moved.tolist()) == {n for lot in chosen for n in lot.places}
 
 
 def _halves(community: Community, grid: int) -> dict[str, Any] | None:

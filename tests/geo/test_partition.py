@@ -147,6 +147,41 @@ def test_taking_a_whole_grid_is_refused_in_favour_of_a_merge() -> None:
     assert "Merge" in refused.value.remedy
 
 
+def test_a_grid_of_which_next_to_nothing_would_be_left_is_not_given_away() -> None:
+    nearly = shape((99, -1), (201, -1), (201, 99.2), (199.2, 99.2), (199.2, 101), (99, 101))
+    with pytest.raises(PartitionError, match=r"0\.64 m²") as refused:
+        square().transfer(1, nearly)
+    assert refused.value.at == pytest.approx(at(199.6, 99.6), abs=1e-6)
+
+
+def test_a_patch_led_onto_a_crooked_boundary_takes_no_hair_of_the_grid_beyond() -> None:
+    # The boundary between 1 and 2 has vertices every centimetre, none of them on a line.
+    rng = np.random.default_rng(8)
+    y = np.linspace(0, 2, 160)
+    x = 1 + 0.2 * y + rng.normal(0, 2e-4, len(y))
+    course = [at(*p) for p in zip(x, y, strict=True)]
+    west = snapped(shapely.Polygon([at(0, 0), *course, at(0, 2)]))
+    east = snapped(shapely.Polygon([at(4, 0), at(4, 2), *course[::-1]]))
+    south = snapped(shapely.Polygon([at(0, -40), at(4, -40), at(4, 0), course[0], at(0, 0)]))
+    grids = {1: west, 2: east, 3: south}
+    outline = shapely.coverage_union_all(list(grids.values()))
+    made = 0
+    for _ in range(60):
+        middle = at(*rng.uniform((0.9, 0), (2.2, 2)))
+        patch = shapely.Point(middle).buffer(rng.uniform(2e-6, 8e-6), 4)
+        for change in (lambda p: Partition(grids, outline).transfer(1, p),
+                       lambda p: Partition(grids, outline).draw(p)):  # fmt: skip
+            try:
+                after, border = applied(grids, outline, change(patch))
+            except PartitionError as refused:
+                reason = str(refused)
+                assert "overlap" not in reason
+                continue
+            made += 1
+            check(after, border, outline.area)
+    assert made > 20
+
+
 def test_a_part_without_buildings_that_is_cut_off_follows() -> None:
     homes = np.array([at(150, 80), at(50, 50)])
     partition = Partition(two_by_two(), square_outline(), homes=homes)

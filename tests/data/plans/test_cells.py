@@ -16,8 +16,10 @@ from data.location import locate
 from data.plans.cells import CommunityCells, cells_of
 from data.plans.community import load_community
 from data.plans.design_cells import design_cells
-from data.plans.edits import building_parts
+from data.plans.edits import edit
+from data.plans.patches import building_parts
 from data.plans.reading import list_cells
+from data.plans.suggest import suggest
 from data.surroundings import in_metres
 from geo.cells import Surroundings
 from geo.crs import projected_crs
@@ -157,6 +159,45 @@ def test_buildings_on_one_another_share_a_cell_and_go_together(town: PlanTown) -
     cell = dict(zip(made.building.tolist(), made.cell_of.tolist(), strict=True))
     assert cell[low] == cell[high]
     assert parts[place[low]].equals(parts[place[high]])
+
+
+def test_a_suggestion_gives_buildings_on_one_another_together(town: PlanTown) -> None:
+    # Two buildings on one spot at the boundary bring their grid over its limit.
+    for code in ("LOW", "HIGH"):
+        write(
+            town,
+            "INSERT INTO buildings (code, kind, households, households_source, geom) VALUES"
+            " (:code, 'multi_storey', 30, 'surveyed', ST_GeomFromText(:wkt, 4326))",
+            code=code,
+            wkt=polygon(370, 160, 385, 180),
+        )
+    with town.database.transaction("test") as connection:
+        pair = set(
+            connection.execute(
+                text("SELECT id FROM buildings WHERE code IN ('LOW', 'HIGH')")
+            ).scalars()
+        )
+        community = load_community(connection, town.draft, town.communities["C1"])
+        place = {int(b): n for n, b in enumerate(community.building)}
+        (grid,) = {int(community.grid_of[place[b]]) for b in pair}
+        households = community.sums()[grid][0]
+        connection.execute(
+            text("UPDATE plans SET household_limit = :most WHERE id = :plan"),
+            {"most": households - 1, "plan": town.draft},
+        )
+        found = suggest(connection, grid, town.draft)
+        assert found
+        with_pair = [f for f in found if pair & set(f["edit"].get("buildings", ()))]
+        assert with_pair
+        for one in with_pair:
+            assert pair <= set(one["edit"]["buildings"])
+        best = with_pair[0]
+        result = edit(connection, town.draft, best["edit"], version=None, author="test")
+        sums = result.after.sums()
+        for key, figures in best["after"].items():
+            assert dict(
+                zip(("households", "people", "buildings"), sums[int(key)], strict=True)
+            ) == (figures)
 
 
 def test_the_cells_of_a_deleted_building_go_to_its_neighbours(town: PlanTown) -> None:

@@ -112,3 +112,31 @@ def test_an_exclusive_grid_is_bound_by_no_count(town: PlanTown) -> None:
     assert {b["rule"] for b in result.after.broken([grid])} <= {"compound", "road", "river", "rail"}
     with pytest.raises(InvalidRowError):
         do(town, kind="change_kind", grid=grid, grid_kind="micro")
+
+
+def test_a_micro_grid_drawn_over_the_edge_of_its_grid_and_along_it_is_made(town: PlanTown) -> None:
+    with town.database.connect() as connection:
+        community = load_community(connection, town.draft, town.communities["C1"])
+        grid = community.grids[min(community.grids)].shape
+        west, south, east, north = grid.bounds
+        mid, top, low = (west + east) / 2, (south + north) / 2, south - 1e-4
+        quarter = (west + mid) / 2
+        # From the middle to the quarter its edge runs along that of the grid.
+        ring = [(west, low), (mid, low), (mid, south), (quarter, south), (quarter, top)]
+        ring += [(west, top), (west, low)]
+        result = edit(
+            connection,
+            town.draft,
+            {
+                "kind": "draw",
+                "community": community.id,
+                "grid_kind": "micro",
+                "patch": {"type": "Polygon", "coordinates": [ring]},
+            },
+            version=None,
+            author="test",
+            preview=True,
+        )
+    (made,) = [g for g in result.after.grids.values() if g.kind == "micro"]
+    assert made.shape.within(grid.buffer(1e-9))
+    assert made.shape.area == pytest.approx((quarter - west) * (top - south), rel=1e-3)
