@@ -78,7 +78,7 @@ def gap_zones(
     np.minimum.at(west, label, points[:, 0])
     rank = np.empty(count, np.int32)
     rank[np.lexsort((west, -size, -total))] = np.arange(count, dtype=np.int32)
-    label = rank[label]
+    label = rank[label].astype(np.int64)
     zone[members] = label
     share = weight + 1e-9  # zones without households still have a middle
     centre = (

@@ -13,8 +13,7 @@ from geo.impedance import Impedance
 from geo.kernels import kernel
 from geo.network import EdgeFlag, WalkNetwork, components, digest
 from geo.search import reach
-from geo.segments import segment_grid
-from geo.snapping import Barriers, SnappedPoints, SnapState, no_barriers
+from geo.snapping import Barriers, SnappedPoints, SnapState, no_barriers, street_grid
 
 GAP_M = 30.0
 """How near a dead end must be to another street to be called doubtful, metres."""
@@ -114,9 +113,7 @@ def doubtful_links(
     own = np.full(len(network.node_xy), -1, np.int64)
     own[ends[:, 0]] = walk
     own[ends[:, 1]] = walk
-    grid = segment_grid(
-        network.edge_offsets, network.edge_xy, (network.edge_flags & EdgeFlag.WALK) > 0
-    )
+    grid = street_grid(network, impedance, (network.edge_flags & EdgeFlag.WALK) > 0)
     edge = _nearest_others(network.node_xy[dead], own[dead], gap_m, network.edge_offsets, grid)
     some = edge >= 0
     if not some.any():
