@@ -10,6 +10,8 @@ import numpy as np
 
 def plain(value: Any) -> Any:
     """Numbers and texts that JSON holds; what is not a number or endless becomes null."""
+    if value is None or isinstance(value, str):
+        return value
     if isinstance(value, dict):
         return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
