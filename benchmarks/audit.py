@@ -1,14 +1,20 @@
-"""Audits and siting: ours against scipy and pandana on one input.
+"""Audits and siting: ours, and nearest stations against scipy, pandana and pgRouting in one run.
 
 Input: fourteen copies of Porto side by side (a million nodes; no extract here is that large), with
-300,000 homes along streets and 1,300 stations; siting with 5,000 candidates among the homes.
-``python -m benchmarks.audit small`` runs on one Porto with 30,000 homes in under a minute.
+300,000 homes along streets and 1,300 stations; siting with 5,000 candidates among the homes, there
+and in a made dense city.
+
+``python -m benchmarks.audit markdown`` prints tables for RESULTS.md; without ``markdown`` a JSON
+line a result. ``small`` runs on one Porto with 30,000 homes in about a minute.
 """
 
 from __future__ import annotations
 
+import shutil
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +22,7 @@ from scipy.sparse.csgraph import dijkstra
 from scipy.spatial import cKDTree
 
 from benchmarks.inputs import SEED, network, points_near_streets
-from benchmarks.measure import in_fresh_process, machine, report
+from benchmarks.measure import in_fresh_process, machine, median_seconds, report
 from benchmarks.walking import NORM, _matrix
 from data.audits.conduct import conduct
 from data.audits.place import HomeRows, Place, SiteRows, StationRows
@@ -37,6 +43,11 @@ from geo.siting import (
     walk_pairs,
 )
 from geo.snapping import no_barriers, snap
+
+REACH_M = 900.0
+"""A quarter of an hour at 60 m/min."""
+LIMIT_S = 200.0
+"""A row that takes longer is given up; all rows together take some minutes."""
 
 
 def place(homes: int, stations: int, *, tiled: bool) -> Place:
@@ -112,9 +123,8 @@ def ours_figures(homes: int, stations: int, tiled: bool) -> dict[str, Any]:
     }
 
 
-def ours_nearest_and_scipys(homes: int, stations: int, tiled: bool) -> dict[str, Any]:
-    """Both times, and the largest difference: homes on nodes, which is what scipy knows."""
-    net = network(tiled=tiled)
+def _ends(net: Any, homes: int, stations: int) -> tuple[Any, Any, Any, Any]:
+    """Homes and stations on nodes, which is all that the peers know; nodes and the same snapped."""
     costs = impedance(net, NORM)
     rng = np.random.default_rng(SEED)
     at = rng.integers(0, len(net.node_xy), homes)
@@ -123,22 +133,40 @@ def ours_nearest_and_scipys(homes: int, stations: int, tiled: bool) -> dict[str,
     # Nodes may lie on one spot (bridges, closed gates): only those joined to their own count.
     own_homes = (net.edge_nodes[demand.edge] == at[:, None]).any(axis=1)
     own = (net.edge_nodes[facilities.edge] == to[:, None]).any(axis=1)
-    at, demand = at[own_homes], demand.take(np.flatnonzero(own_homes))
-    to, facilities = to[own], facilities.take(np.flatnonzero(own))
-    nearest_facility(net, costs, demand, facilities)
-    started = time.perf_counter()
-    ours = nearest_facility(net, costs, demand, facilities).cost_mm / 1000
-    ours_s = time.perf_counter() - started
-    matrix = _matrix(net)
-    started = time.perf_counter()
-    theirs = dijkstra(matrix, indices=to, min_only=True)[at]
-    both = np.isfinite(theirs) & (ours >= 0)
+    return (
+        at[own_homes],
+        demand.take(np.flatnonzero(own_homes)),
+        to[own],
+        facilities.take(np.flatnonzero(own)),
+    )
+
+
+def _told(seconds: float, metres: Any, **more: Any) -> dict[str, Any]:
+    """What all say about homes with a station within reach, so that the rows compare."""
+    near = np.isfinite(metres) & (metres <= REACH_M)
     return {
-        "ours_s": ours_s,
-        "scipy_s": time.perf_counter() - started,
-        "largest_difference_m": float(np.abs(ours - theirs)[both].max()),
-        "reached_by_one_only": int((np.isfinite(theirs) != (ours >= 0)).sum()),
+        "seconds": seconds,
+        "within": int(near.sum()),
+        "mean_m": round(float(metres[near].mean()), 3),
+        **more,
     }
+
+
+def ours_nearest(homes: int, stations: int, tiled: bool) -> dict[str, Any]:
+    net = network(tiled=tiled)
+    costs = impedance(net, NORM)
+    _, demand, _, facilities = _ends(net, homes, stations)
+    seconds = median_seconds(lambda: nearest_facility(net, costs, demand, facilities))
+    found = nearest_facility(net, costs, demand, facilities)
+    return _told(seconds, np.where(found.cost_mm >= 0, found.cost_mm / 1000, np.inf))
+
+
+def scipy_nearest(homes: int, stations: int, tiled: bool) -> dict[str, Any]:
+    net = network(tiled=tiled)
+    at, _, to, _ = _ends(net, homes, stations)
+    matrix = _matrix(net)
+    seconds = median_seconds(lambda: dijkstra(matrix, indices=to, min_only=True)[at])
+    return _told(seconds, dijkstra(matrix, indices=to, min_only=True)[at])
 
 
 def pandana_nearest(homes: int, stations: int, tiled: bool) -> dict[str, Any]:
@@ -146,8 +174,10 @@ def pandana_nearest(homes: int, stations: int, tiled: bool) -> dict[str, Any]:
     import pandas as pd
 
     net = network(tiled=tiled)
+    at, _, to, _ = _ends(net, homes, stations)
     a, b = net.edge_nodes.T
     walk = (net.edge_flags & 1) > 0
+    started = time.perf_counter()
     city = pandana.Network(
         pd.Series(net.node_xy[:, 0]),
         pd.Series(net.node_xy[:, 1]),
@@ -155,11 +185,63 @@ def pandana_nearest(homes: int, stations: int, tiled: bool) -> dict[str, Any]:
         pd.Series(b[walk]),
         pd.DataFrame({"m": net.edge_length_mm[walk] / 1000}),
     )
-    station_xy = points_near_streets(net, stations, seed=SEED + 2)
+    prepared = time.perf_counter() - started
     started = time.perf_counter()
-    city.set_pois("stations", 900, 1, station_xy[:, 0], station_xy[:, 1])
-    city.nearest_pois(900, "stations", num_pois=1)
-    return {"seconds": time.perf_counter() - started, "homes": homes}
+    city.set_pois("stations", REACH_M, 1, net.node_xy[to, 0], net.node_xy[to, 1])
+    found = city.nearest_pois(REACH_M, "stations", num_pois=1).to_numpy()[:, 0]
+    seconds = time.perf_counter() - started
+    # It says the largest distance where there is none.
+    return _told(seconds, np.where(found < REACH_M, found, np.inf)[at], prepared_s=prepared)
+
+
+def pgrouting_nearest(homes: int, stations: int, tiled: bool) -> dict[str, Any]:
+    """One driving distance from a node more, joined to all stations by edges of no length."""
+    import psycopg
+
+    from data.embedded import EmbeddedServer
+
+    net = network(tiled=tiled)
+    at, _, to, _ = _ends(net, homes, stations)
+    walk = np.flatnonzero(net.edge_flags & 1)
+    folder = Path(tempfile.mkdtemp(prefix="gridcircle-bench-"))
+    folder.chmod(0o755)
+    server = EmbeddedServer.start(folder / "home", durable=False)
+    try:
+        started = time.perf_counter()
+        with psycopg.connect(
+            server.url.replace("+psycopg", "").replace("gridcircle@", "postgres@", 1)
+        ) as link:
+            link.execute("CREATE EXTENSION pgrouting CASCADE")
+            link.execute(
+                "CREATE TABLE street (id int, source int, target int, cost float, reverse_cost float)"
+            )
+            link.execute("CREATE TABLE home (node int)")
+            rows = np.column_stack([net.edge_nodes[walk], net.edge_length_mm[walk]]).tolist()
+            rows += [[len(net.node_xy), node, 0] for node in np.unique(to).tolist()]
+            with link.cursor().copy("COPY street FROM STDIN") as out:
+                for number, (a, b, mm) in enumerate(rows):
+                    out.write_row((number, a, b, mm / 1000, mm / 1000))
+            with link.cursor().copy("COPY home FROM STDIN") as out:
+                for node in at.tolist():
+                    out.write_row((node,))
+            link.execute("ANALYZE")
+            prepared = time.perf_counter() - started
+            started = time.perf_counter()
+            metres = link.execute(
+                "SELECT d.agg_cost FROM home LEFT JOIN pgr_drivingDistance("
+                "'SELECT id, source, target, cost, reverse_cost FROM street', %s, %s, false) d"
+                " ON d.node = home.node",
+                (len(net.node_xy), REACH_M),
+            ).fetchall()
+            seconds = time.perf_counter() - started
+            (version,) = link.execute(
+                "SELECT extversion FROM pg_extension WHERE extname = 'pgrouting'"
+            ).fetchone()  # type: ignore[misc]
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+    reached = np.array([np.inf if m is None else m for (m,) in metres])
+    return _told(seconds, reached, prepared_s=prepared, version=version)
 
 
 def ours_siting(homes: int, candidates: int, k: int, tiled: bool) -> dict[str, Any]:
@@ -199,6 +281,8 @@ def _questions(pairs: Pairs, weight: Any, candidates: int, k: int) -> dict[str, 
         out[f"{name}_s"] = round(time.perf_counter() - started, 1)
         out[f"{name}_gap"] = round(found.gap, 5)
         out[f"{name}_open"] = len(found.open)
+        out[f"{name}_bound"] = round(found.bound, 1)
+        out[f"{name}_how"] = found.method
     started = time.perf_counter()
     marginal_curve(pairs, weight, free, cutoff_s=900, most=k)
     out["curve_s"] = round(time.perf_counter() - started, 1)
@@ -224,21 +308,76 @@ def ours_siting_dense(homes: int, candidates: int, k: int) -> dict[str, Any]:
     }
 
 
+def _markdown(found: dict[str, dict[str, Any]], size: str) -> str:
+    """The results as tables; what failed says so."""
+
+    def cell(row: dict[str, Any], name: str, digits: int = 1) -> str:
+        if "failed" in row:
+            return str(row["failed"])
+        return f"{row[name]:,.{digits}f}" if name in row else ""
+
+    audit = found["audit"]
+    out = [f"| audit by `circle-15`, {size} | seconds |", "|---|---|"]
+    out.append(f"| all: figures, bands, zones, sites | {cell(audit, 'seconds')} |")
+    out += [
+        f"| of these: {stage} | {took:.1f} |" for stage, took in audit.get("stages", {}).items()
+    ]
+    out.append(f"| peak MB, making the input included | {cell(audit, 'peak_mb', 0)} |")
+    out += [
+        "",
+        f"| homes within {REACH_M:g} m of a station, both on nodes, {size} | seconds | to prepare"
+        " | homes within | mean m | peak MB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name in ("ours", "scipy", "pandana", "pgRouting"):
+        row = found[name]
+        out.append(
+            f"| {name} {row.get('version', '')} | {cell(row, 'seconds', 2)}"
+            f" | {cell(row, 'prepared_s')} | {cell(row, 'within', 0)}"
+            f" | {cell(row, 'mean_m', 2)} | {row['peak_mb']:,} |"
+        )
+    out += ["", "| siting | seconds | gap | open | bound | how |", "|---|---|---|---|---|---|"]
+    for name in ("siting", "siting dense"):
+        row = found[name]
+        if "failed" in row:
+            out.append(f"| {name} | {row['failed']} | | | | |")
+            continue
+        for question in ("cover_most", "shortest_walk", "cover_all"):
+            get = {key: row[f"{question}_{key}"] for key in ("s", "gap", "open", "bound", "how")}
+            out.append(
+                f"| {name}, {row['pairs']:,} pairs: {question} | {get['s']} | {get['gap']:.2%}"
+                f" | {get['open']} | {get['bound']:,} | {get['how']} |"
+            )
+        out.append(f"| {name}: marginal curve | {row['curve_s']} | | | | |")
+        out.append(f"| {name}: peak MB | {row['peak_mb']:,} | | | | |")
+    return "\n".join(out) + "\n"
+
+
 def main() -> None:
     small = "small" in sys.argv[1:]
     tiled = not small
     homes, stations, candidates, k = (
         (30_000, 120, 1_000, 30) if small else (300_000, 1_300, 5_000, 200)
     )
-    report("machine", **machine())
+    found: dict[str, dict[str, Any]] = {}
     for name, work, arguments in (
-        ("audit, all figures and proposals, ours", ours_figures, (homes, stations, tiled)),
-        ("nearest, ours and scipy", ours_nearest_and_scipys, (homes, stations, tiled)),
-        ("nearest at nodes, pandana", pandana_nearest, (homes, stations, tiled)),
-        ("siting, ours", ours_siting, (homes, candidates, k, tiled)),
-        ("siting, made dense city, ours", ours_siting_dense, (homes, candidates, k)),
+        ("audit", ours_figures, (homes, stations, tiled)),
+        ("ours", ours_nearest, (homes, stations, tiled)),
+        ("scipy", scipy_nearest, (homes, stations, tiled)),
+        ("pandana", pandana_nearest, (homes, stations, tiled)),
+        ("pgRouting", pgrouting_nearest, (homes, stations, tiled)),
+        ("siting", ours_siting, (homes, candidates, k, tiled)),
+        ("siting dense", ours_siting_dense, (homes, candidates, k)),
     ):
-        report(name, **in_fresh_process(work, *arguments))
+        found[name] = in_fresh_process(work, *arguments, limit_s=LIMIT_S)
+        sys.stderr.write(f"{name}: {found[name]}\n")
+    if "markdown" in sys.argv[1:]:
+        size = "Porto" if small else "14 Portos (1M nodes)"
+        sys.stdout.write(_markdown(found, f"{size}, {homes:,} homes × {stations:,} stations"))
+        return
+    report("machine", **machine())
+    for name, row in found.items():
+        report(f"audit: {name}", **row)
 
 
 if __name__ == "__main__":

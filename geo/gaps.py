@@ -78,23 +78,40 @@ def gap_zones(
     np.minimum.at(west, label, points[:, 0])
     rank = np.empty(count, np.int32)
     rank[np.lexsort((west, -size, -total))] = np.arange(count, dtype=np.int32)
-    label = rank[label]
+    label = rank[label].astype(np.int64)
     zone[members] = label
     share = weight + 1e-9  # zones without households still have a middle
     centre = (
         np.column_stack([np.bincount(label, weights=points[:, i] * share) for i in (0, 1)])
         / np.bincount(label, weights=share)[:, None]
     )
-    order = np.argsort(label, kind="stable")
-    clouds = shapely.multipoints(points[order], indices=label[order])
-    outline = shapely.buffer(shapely.concave_hull(clouds, ratio=0.3), OUTLINE_M, quad_segs=3)
+    outline = _outlines(points, label, np.bincount(label, minlength=count))
     return GapZones(
         zone,
         np.bincount(label, minlength=count),
         np.bincount(label, weights=weight, minlength=count).astype(np.float64),
         centre,
-        np.asarray(outline, dtype=np.object_),
+        outline,
     )
+
+
+def _outlines(
+    points: NDArray[np.float64], label: NDArray[np.int64], size: NDArray[np.int64]
+) -> NDArray[np.object_]:
+    """Outline of each zone; single homes, which most zones are in thin settlement, all at once."""
+    outline = np.empty(len(size), np.object_)
+    single = size == 1
+    order = np.argsort(label, kind="stable")
+    alone = single[label[order]]
+    circle = shapely.get_coordinates(shapely.buffer(shapely.Point(0, 0), OUTLINE_M, quad_segs=3))
+    outline[single] = shapely.polygons(points[order[alone], None, :] + circle[None])
+    several = order[~alone]
+    if len(several):
+        number = np.cumsum(~single) - 1
+        clouds = shapely.multipoints(points[several], indices=number[label[several]])
+        hulls = shapely.concave_hull(clouds, ratio=0.3)
+        outline[~single] = shapely.buffer(hulls, OUTLINE_M, quad_segs=3)
+    return outline
 
 
 def _clusters(points: NDArray[np.float64], link_m: float) -> NDArray[np.int64]:

@@ -13,8 +13,7 @@ from geo.impedance import Impedance
 from geo.kernels import kernel
 from geo.network import EdgeFlag, WalkNetwork, components, digest
 from geo.search import reach
-from geo.segments import segment_grid
-from geo.snapping import Barriers, SnappedPoints, SnapState, no_barriers
+from geo.snapping import Barriers, SnappedPoints, SnapState, no_barriers, street_grid
 
 GAP_M = 30.0
 """How near a dead end must be to another street to be called doubtful, metres."""
@@ -114,9 +113,7 @@ def doubtful_links(
     own = np.full(len(network.node_xy), -1, np.int64)
     own[ends[:, 0]] = walk
     own[ends[:, 1]] = walk
-    grid = segment_grid(
-        network.edge_offsets, network.edge_xy, (network.edge_flags & EdgeFlag.WALK) > 0
-    )
+    grid = street_grid(network, impedance, (network.edge_flags & EdgeFlag.WALK) > 0)
     edge = _nearest_others(network.node_xy[dead], own[dead], gap_m, network.edge_offsets, grid)
     some = edge >= 0
     if not some.any():
@@ -135,11 +132,7 @@ def doubtful_links(
         network.version,
     )
     found = reach(network, impedance, origin, cutoff_s=detour_m / impedance.speed_mps)
-    rows = np.repeat(np.arange(len(at), dtype=np.int64), np.diff(found.offsets))
-    size = len(network.node_xy)
-    wanted = np.arange(len(at), dtype=np.int64)[:, None] * size + network.edge_nodes[edge]
-    known = np.isin(wanted, rows * size + found.node).any(axis=1)
-    doubtful: NDArray[np.bool_] = np.logical_not(known)
+    doubtful: NDArray[np.bool_] = _not_met(found.offsets, found.node, network.edge_nodes[edge])
     lines = _lines(network, edge)
     along = shapely.line_locate_point(lines, shapely.points(network.node_xy[node]))
     foot = shapely.get_coordinates(shapely.line_interpolate_point(lines, along))
@@ -355,6 +348,18 @@ def _nearest_others(points, own, limit, offsets, grid):  # type: ignore[no-untyp
                     if edge != own[i] and (apart2 < best2 or found[i] < 0 or edge < found[i]):
                         best2, found[i] = apart2, edge
     return found
+
+
+@kernel
+def _not_met(offsets, node, ends):  # type: ignore[no-untyped-def]
+    """Rows of nodes in which neither of two nodes is."""
+    missing = np.ones(len(ends), np.bool_)
+    for i in range(len(ends)):
+        for k in range(offsets[i], offsets[i + 1]):
+            if node[k] == ends[i, 0] or node[k] == ends[i, 1]:
+                missing[i] = False
+                break
+    return missing
 
 
 @kernel

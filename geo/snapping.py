@@ -140,11 +140,24 @@ class _Gates(NamedTuple):
 _street_grids: WeakKeyDictionary[Impedance, SegmentGrid] = WeakKeyDictionary()
 
 
-def _street_grid(network: WalkNetwork, impedance: Impedance) -> SegmentGrid:
-    """Usable edges by cell, made once as long as the impedance lives."""
+def street_grid(
+    network: WalkNetwork, impedance: Impedance, wanted: NDArray[np.bool_] | None = None
+) -> SegmentGrid:
+    """Usable edges by cell, made once as long as the impedance lives.
+
+    Parameters
+    ----------
+    network : WalkNetwork
+    impedance : Impedance
+        Of the same network; says which edges are usable.
+    wanted : ndarray, shape (m,), bool, optional
+        Edges to sort instead; where they are the usable ones, the grid kept is given.
+    """
+    usable = (impedance.forward_mm >= 0) | (impedance.backward_mm >= 0)
+    if wanted is not None and not np.array_equal(wanted, usable):
+        return segment_grid(network.edge_offsets, network.edge_xy, wanted)
     grid = _street_grids.get(impedance)
     if grid is None:
-        usable = (impedance.forward_mm >= 0) | (impedance.backward_mm >= 0)
         grid = segment_grid(network.edge_offsets, network.edge_xy, usable)
         _street_grids[impedance] = grid
     return grid
@@ -185,7 +198,7 @@ class Snapper:
             )
         self._network = network
         self._limit_m = float(max_snap_m)
-        self._streets = _street_grid(network, impedance)
+        self._streets = street_grid(network, impedance)
         given = barriers or no_barriers()
         ends = np.asarray(given.segments, np.float64).reshape(-1, 2)
         lines = np.arange(0, len(ends) + 1, 2, dtype=np.int64)

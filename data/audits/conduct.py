@@ -14,7 +14,10 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
+from data.audits.ground import Ground, covered_with, ground_of, walk_homes
 from data.audits.place import Place
+from data.audits.plain import plain
+from data.audits.remedies import PROPOSALS, described_zones, proposed_sites
 from data.audits.week import open_week, week_summary
 from geo.accessibility import straight_to_nearest
 from geo.audit import (
@@ -30,34 +33,19 @@ from geo.audit import (
     evaluate,
     reasons,
 )
-from geo.coverage import coverage
 from geo.crs import project, unproject
 from geo.gaps import GapZones, gap_zones
-from geo.impedance import Impedance, impedance
-from geo.links import Links, carry_points, doubtful_links, with_links
-from geo.network import EdgeFlag, WalkNetwork
+from geo.links import Links, doubtful_links
+from geo.network import EdgeFlag
 from geo.rulesets import Rule, RuleSet, WalkKey
-from geo.search import TargetIndex, nearest_facility, reach_targets
-from geo.siting import Sites, SiteState, marginal_curve, pairs_of_rows, walk_pairs
-from geo.siting.pairs import Pairs
-from geo.snapping import SnappedPoints, Snapper
-from geo.standards import PROFILES
 
 FORMAT = 2
 """Version of the summary's layout."""
 FALSE_CIRCLE_M = 800.0
 """Radius of the circle that a map would draw for 15 minutes, metres (GB 50180-2018 as quoted)."""
-PROPOSALS = 20
-CANDIDATES = 3000
-"""Buildings taken as candidate sites where no premises are known: those with most households."""
-ZONES_NAMED = 40
-"""Gap zones for which the cheapest single change is looked for among sites."""
-ZONES_MOST = 1000
-"""Gap zones described one by one; ``zone_count`` says how many there are."""
 GATE_GAP_M = 30.0
 
 Progress = Callable[[str, float], None]
-_RANK = np.array([0, 1, 3, 2], np.uint8)  # covered, gap, unsnapped, disconnected
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,18 +69,6 @@ class Audit:
     homes: pd.DataFrame
     zones: GapZones
     links: NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class _Ground:
-    """One network under one way of walking, with everything snapped."""
-
-    network: WalkNetwork
-    impedance: Impedance
-    points: SnappedPoints
-    stations: SnappedPoints
-    index: TargetIndex
-    snapper: Snapper
 
 
 def conduct(
@@ -128,12 +104,12 @@ def conduct(
         open_week(place.stations.hours),
         project(place.stations.lonlat, crs) if len(place.stations.lonlat) else np.zeros((0, 2)),
     )
-    grounds: dict[tuple[str, str], _Ground] = {}
+    grounds: dict[tuple[str, str], Ground] = {}
 
-    def ground(key: WalkKey) -> _Ground:
+    def ground(key: WalkKey) -> Ground:
         way = key.profile, key.waits
         if way not in grounds:
-            grounds[way] = _ground(place, place.network, *way)
+            grounds[way] = ground_of(place, *way)
         return grounds[way]
 
     tell("Walking", 0.1)
@@ -143,7 +119,7 @@ def conduct(
         if rule.walk is not None:
             longest[rule.walk] = max(longest.get(rule.walk, 0.0), rule.cutoff_s)
     for key, cutoff in longest.items():
-        walks[key] = _walk(place, stations, ground(key), key, cutoff)
+        walks[key] = walk_homes(place, stations, ground(key), key, cutoff)
     tell("Counting", 0.5)
     result = evaluate(rules, homes, stations, place.areas, walks)
     main = _main(result)
@@ -209,7 +185,7 @@ def conduct(
         )
         tell("Looking for missing links", 0.6)
         links = doubtful_links(place.network, base.impedance, barriers=place.barriers)
-        with_all = _with_links(place, stations, base, main.rule, links, main.meets)
+        with_all = covered_with(place, stations, base, main.rule, links, main.meets)
         frame = _home_columns(frame, place, walked, why, main, straight, figures, zones)
         summary["accessibility"] = {
             "mean_minutes": figures.mean_minutes,
@@ -253,10 +229,10 @@ def conduct(
         proposals: dict[str, Any] = {"sites": []}
         best: list[dict[str, Any] | None] = [None] * len(zones.households)
         if propose and outside.any():
-            proposals, best = _proposals(place, homes, base, main, rows, zones)
+            proposals, best = proposed_sites(place, homes, base, main, rows, zones)
         summary["proposals"] = proposals
         summary["zone_count"] = len(zones.households)
-        summary["zones"] = _zones(place, homes, walked, zones, best, main.meets, with_all)
+        summary["zones"] = described_zones(place, homes, walked, zones, best, main.meets, with_all)
     crs_links = unproject(links.xy.reshape(-1, 2), crs) if len(links) else np.zeros((0, 2))
     crs_links = crs_links.reshape(-1, 2, 2)
     summary["inputs"] = [
@@ -269,66 +245,13 @@ def conduct(
         },
         {"name": "max_snap_m", "kind": "parameter", "version": f"{place.max_snap_m:g}"},
     ]
-    summary = _plain(summary)
+    summary = plain(summary)
     summary["links"] = crs_links.round(7).tolist()  # many, and plain already
     summary["digest"] = hashlib.sha256(
         json.dumps(summary, sort_keys=True, ensure_ascii=False).encode()
     ).hexdigest()
     tell("Done", 1.0)
     return Audit(summary, frame, zones, crs_links)
-
-
-def _ground(place: Place, network: WalkNetwork, profile: str, waits: str) -> _Ground:
-    costs = impedance(network, PROFILES[profile], waits=waits)
-    snapper = Snapper(network, costs, max_snap_m=place.max_snap_m, barriers=place.barriers)
-
-    def snapped(lonlat: NDArray[np.float64]) -> SnappedPoints:
-        return snapper.snap(project(lonlat, network.crs) if len(lonlat) else np.zeros((0, 2)))
-
-    points = snapped(place.homes.point_lonlat)
-    return _Ground(
-        network,
-        costs,
-        points,
-        snapped(place.stations.lonlat),
-        TargetIndex(network, costs, points),
-        snapper,
-    )
-
-
-def _walk(
-    place: Place, stations: StationTable, ground: _Ground, key: WalkKey, cutoff_s: float
-) -> Walked:
-    rows = stations.chosen(key.stations, key.facility, key.at)
-    some = ground.stations.take(rows)
-    found = coverage(ground.network, ground.impedance, ground.points, some, cutoff_s=1e9)
-    count = len(place.homes.code)
-    owner = place.homes.point_home
-    best = np.zeros(count, np.int64)
-    if count:
-        order = np.lexsort((found.seconds, _RANK[found.state], owner))
-        first = np.concatenate([[True], np.diff(owner[order]) != 0])
-        best = order[first]
-    facility = found.facility[best]
-    numbers = rows if len(rows) else np.zeros(1, np.int64)
-    station = np.where(facility >= 0, numbers[np.maximum(facility, 0)], -1)
-    near = reach_targets(ground.network, ground.impedance, some, ground.index, cutoff_s=cutoff_s)
-    counts = np.zeros(len(stations.kind), np.int64)
-    counts[rows] = np.diff(near.offsets)
-    offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    pairs = pairs_of_rows(
-        offsets,
-        near.target,
-        near.cost_mm,
-        demands=len(ground.points),
-        per_second=1000.0 * ground.impedance.speed_mps,
-    ).grouped(owner, count)
-    return Walked(
-        found.seconds[best].astype(np.float64),
-        station.astype(np.int32),
-        found.state[best],
-        pairs,
-    )
 
 
 def _main(result: AuditResult) -> RuleResult | None:
@@ -399,33 +322,6 @@ def _home_columns(
     )
 
 
-def _with_links(
-    place: Place,
-    stations: StationTable,
-    base: _Ground,
-    rule: Rule,
-    links: Links,
-    meets: NDArray[np.bool_],
-) -> NDArray[np.bool_]:
-    """Who would be covered if every doubtful link were there."""
-    key = rule.walk
-    if not len(links) or key is None:
-        return meets
-    network = with_links(place.network, links)
-    costs = impedance(network, PROFILES[key.profile], waits=key.waits)
-    rows = stations.chosen(key.stations, key.facility, key.at)
-    found = nearest_facility(
-        network,
-        costs,
-        carry_points(base.points, place.network, links, network),
-        carry_points(base.stations.take(rows), place.network, links, network),
-        cutoff_s=rule.cutoff_s,
-    )
-    covered = np.zeros(len(meets), np.bool_)
-    covered[place.homes.point_home[found.facility >= 0]] = True
-    return covered
-
-
 def _worst(main: RuleResult) -> dict[str, Any] | None:
     for level in ("community", "street", "compound", "grid", "district"):
         frame = main.areas.get(level)
@@ -442,7 +338,7 @@ def _quality(
     place: Place,
     homes: Homes,
     stations: StationTable,
-    ground: _Ground,
+    ground: Ground,
     why: NDArray[np.uint8],
     links: Links,
     main: RuleResult,
@@ -507,170 +403,3 @@ def _closures(place: Place, homes: Homes, main: RuleResult, walked: Walked) -> l
         for row in order.tolist()
         if lost[row] > 0
     ]
-
-
-def _proposals(
-    place: Place,
-    homes: Homes,
-    ground: _Ground,
-    main: RuleResult,
-    rows: NDArray[np.int64],
-    zones: GapZones,
-) -> tuple[dict[str, Any], list[dict[str, Any] | None]]:
-    cutoff = main.rule.cutoff_s
-    source = "premises"
-    code, name, lonlat = place.sites.code, place.sites.name, place.sites.lonlat
-    if not len(code):
-        source = "buildings"
-        outside = np.flatnonzero(~main.meets & (homes.weight > 0))  # type: ignore[operator]
-        taken = outside[np.argsort(-homes.weight[outside], kind="stable")[:CANDIDATES]]
-        code, name = place.homes.code[taken], place.homes.name[taken]
-        lonlat = place.homes.lonlat[taken]
-    candidates = ground.snapper.snap(project(lonlat, ground.network.crs))
-    existing = ground.stations.take(rows)
-    both = _joined(existing, candidates)
-    pairs = walk_pairs(
-        ground.network, ground.impedance, ground.index, both, cutoff_s=cutoff
-    ).grouped(place.homes.point_home, len(place.homes.code))
-    state = np.full(len(both), SiteState.CANDIDATE, np.uint8)
-    state[: len(rows)] = SiteState.EXISTING
-    curve = marginal_curve(
-        pairs,
-        homes.weight,
-        Sites(state, np.ones(len(both))),
-        cutoff_s=cutoff,
-        most=PROPOSALS,
-    )
-    total = float(homes.weight.sum())
-    enough = np.flatnonzero(curve.covered >= main.rule.share * total * (1 - 1e-12))
-    proposals = {
-        "source": source,
-        "unit": homes.unit,
-        "covered_now": float(curve.covered[0]),
-        "total": total,
-        "knee": curve.knee,
-        "enough": int(enough[0]) if len(enough) else None,
-        "sites": [
-            {
-                "rank": rank,
-                "code": code[site - len(rows)],
-                "name": name[site - len(rows)],
-                "lon": round(float(lonlat[site - len(rows), 0]), 7),
-                "lat": round(float(lonlat[site - len(rows), 1]), 7),
-                "gain": float(curve.covered[rank] - curve.covered[rank - 1]),
-                "covered": float(curve.covered[rank]),
-                "at_most": float(curve.bound[rank]),
-            }
-            for rank, site in enumerate(curve.sites.tolist(), start=1)
-        ],
-    }
-    return proposals, _zone_sites(pairs, homes, zones, len(rows), code, name, lonlat)
-
-
-def _joined(a: SnappedPoints, b: SnappedPoints) -> SnappedPoints:
-    return SnappedPoints(
-        np.concatenate([a.edge, b.edge]),
-        np.concatenate([a.offset_mm, b.offset_mm]),
-        np.concatenate([a.access_mm, b.access_mm]),
-        np.concatenate([a.xy, b.xy]),
-        np.concatenate([a.gate, b.gate]),
-        np.concatenate([a.state, b.state]),
-        a.network_version,
-    )
-
-
-def _zone_sites(
-    pairs: Pairs,
-    homes: Homes,
-    zones: GapZones,
-    existing: int,
-    code: NDArray[np.object_],
-    name: NDArray[np.object_],
-    lonlat: NDArray[np.float64],
-) -> list[dict[str, Any] | None]:
-    """Best single site for each zone."""
-    best: list[dict[str, Any] | None] = [None] * len(zones.households)
-    of_site = np.repeat(np.arange(pairs.sites), np.diff(pairs.site_offsets))
-    zone = zones.zone[pairs.demand]
-    useful = (zone >= 0) & (zone < ZONES_NAMED) & (of_site >= existing)
-    key = zone[useful].astype(np.int64) * pairs.sites + of_site[useful]
-    keys, row = np.unique(key, return_inverse=True)
-    gain = np.bincount(row, weights=homes.weight[pairs.demand[useful]], minlength=len(keys))
-    # The last of each zone in rising order of gain, ties to the lower site.
-    order = np.lexsort((-keys, gain, keys // pairs.sites))
-    last = np.ones(len(keys), np.bool_)
-    last[:-1] = np.diff(keys[order] // pairs.sites) != 0
-    for at in order[last].tolist():
-        number, site = divmod(int(keys[at]), pairs.sites)
-        here = site - existing
-        best[number] = {
-            "kind": "site",
-            "code": code[here],
-            "name": name[here],
-            "lon": round(float(lonlat[here, 0]), 7),
-            "lat": round(float(lonlat[here, 1]), 7),
-            "gain": float(gain[at]),
-        }
-    return best
-
-
-def _zones(
-    place: Place,
-    homes: Homes,
-    walked: Walked,
-    zones: GapZones,
-    best: list[dict[str, Any] | None],
-    meets: NDArray[np.bool_],
-    with_all: NDArray[np.bool_],
-) -> list[dict[str, Any]]:
-    crs = place.network.crs
-    rows = []
-    inside_zones = np.flatnonzero(zones.zone >= 0)
-    by_zone = inside_zones[np.argsort(zones.zone[inside_zones], kind="stable")]
-    ends = np.cumsum(zones.points)
-    weight, unit = homes.weight, homes.unit
-    for number in range(min(len(zones.households), ZONES_MOST)):
-        members = by_zone[ends[number] - zones.points[number] : ends[number]]
-        seconds = walked.seconds[members]
-        reached = np.isfinite(seconds)
-        mended = float(weight[members][with_all[members] & ~meets[members]].sum())
-        change = best[number]
-        # A link costs a look at the place; a station costs a station.
-        if mended >= 0.5 * zones.households[number] and mended > 0:
-            change = {"kind": "link", "gain": mended}
-        centre = unproject(zones.centre_xy[number : number + 1], crs)[0]
-        shape = shapely.transform(zones.outline[number], lambda xy: unproject(xy, crs))
-        communities = place.areas.get("community")
-        row = {
-            "rank": number + 1,
-            unit: float(zones.households[number]),
-            "buildings": int(zones.points[number]),
-            "minutes_max": float(seconds[reached].max() / 60) if reached.any() else None,
-            "lon": round(float(centre[0]), 6),
-            "lat": round(float(centre[1]), 6),
-            "change": change,
-            "outline": json.loads(
-                shapely.to_geojson(shapely.set_precision(shapely.simplify(shape, 1e-5), 1e-6))
-            ),
-        }
-        if communities is not None:
-            inside = communities.home[members]
-            inside = inside[inside >= 0]
-            row["community"] = communities.name[np.bincount(inside).argmax()] if len(inside) else ""
-        rows.append(row)
-    return rows
-
-
-def _plain(value: Any) -> Any:
-    """Numbers and texts that JSON holds; what is not a number or endless becomes null."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return None
-        return int(value) if value == int(value) and abs(value) < 2**53 else round(value, 7)
-    return value

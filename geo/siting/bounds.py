@@ -1,4 +1,4 @@
-"""Bounds: what no choice of sites can beat, by Lagrangian relaxation with subgradient steps."""
+"""Bounds: what no choice of sites can beat, from prices of the demand points."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geo.siting.kernels import cover_prices, reduced, served
-from geo.siting.pairs import Pairs
+from geo.siting.kernels import cover_prices, cover_steps, reduced, served
+from geo.siting.pairs import Pairs, pairs_of
 
 Vector = NDArray[np.float64]
+
+_STEP = 0.05
+"""Prices of demand points move so much, of a mean site, for each home that lacks one."""
+_SHRINKS = (2, 6, 12)
+"""Rounds after which demand points without a price are left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,49 +147,81 @@ def cover_bound(
     forced: NDArray[np.bool_],
     closed: NDArray[np.bool_],
     known: float,
-    steps: int,
+    rounds: int = 24,
 ) -> tuple[float, Vector]:
     """Bound the price of covering every demand point ``need`` times from below.
 
-    Gives the bound and the reduced prices of the sites at it.
+    The linear programme of the cover is solved by the primal-dual hybrid gradient with a step for
+    each row and column; any prices of the demand points give a valid bound, and those of the mean
+    of some steps a good one. Demand points whose price falls to nothing are left out on the way.
+
+    Parameters
+    ----------
+    pairs : Pairs
+    need : ndarray, shape (n,)
+    price : ndarray, shape (m,)
+    forced, closed : ndarray of bool, shape (m,)
+    known : float
+        Price of a cover in hand; the search ends where the bound proves it best.
+    rounds : int
+        Of 100 steps each, at most.
+
+    Returns
+    -------
+    bound : float
+        Not above the value of the linear programme.
+    left : ndarray, shape (m,)
+        Reduced prices of the sites at it.
 
     References
     ----------
-    Caprara, Fischetti and Toth (1999).
+    Chambolle and Pock (2011); Pock and Chambolle (2011) for the steps; Applegate et al. (2021)
+    for linear programmes.
     """
-    n = pairs.demands
-    degree = np.maximum(np.diff(pairs.demand_offsets), 1)
-    owner = np.repeat(np.arange(n), np.diff(pairs.demand_offsets))
-    size = np.maximum(np.diff(pairs.site_offsets), 1)
-    share = price[pairs.site] / size[pairs.site]
-    dual = np.full(n, np.inf)
-    np.minimum.at(dual, owner, share)
-    dual = np.where(np.isfinite(dual) & (need > 0) & (degree > 0), dual, 0.0)
+    low, high = forced.astype(float), (~closed | forced).astype(float)
+    whole = bool((price == np.rint(price)).all())
+    paid = price[(price > 0) & (high > low)]
+    scale = _STEP * (float(paid.mean()) if len(paid) else 1.0)
+    rows = np.flatnonzero(need > 0)
+    now = pairs if len(rows) == pairs.demands else pairs_of(pairs, rows)
+    x, y = low.copy(), np.zeros(len(rows))
     best, best_left = -np.inf, price
-    best_dual = dual
-    theta, idle = 1.0, 0
-    for _ in range(steps):
-        left = cover_prices(pairs.site_offsets, pairs.demand, dual, price)
-        taken = ((left < 0) & ~closed) | forced
-        bound = float((dual * need).sum() + left[taken].sum())
-        if bound > best + 1e-9 * max(abs(best), 1.0) or not np.isfinite(best):
-            best, best_left, best_dual, idle = bound, left, dual, 0
-        else:
-            idle += 1
-            if idle >= 8:
-                theta, idle, dual = theta / 2, 0, best_dual
-                if theta < 1e-4:
-                    break
-                continue
-        if best >= known - 1e-9:
-            break
-        count = np.bincount(
-            pairs.demand[np.repeat(taken, np.diff(pairs.site_offsets))], minlength=n
+    for number in range(rounds):
+        size = np.maximum(np.diff(now.site_offsets), 1)
+        degree = np.maximum(np.diff(now.demand_offsets), 1)
+        wanted = need[rows].astype(float)
+        mean = cover_steps(
+            now.site_offsets,
+            now.demand,
+            now.demand_offsets,
+            now.site,
+            wanted,
+            price,
+            low,
+            high,
+            x,
+            y,
+            1 / (scale * size),
+            scale / degree,
+            100,
         )
-        slack = need - count
-        slack = np.where((dual <= 0) & (slack < 0), 0, slack)
-        norm = float((slack.astype(float) ** 2).sum())
-        if norm <= 0:
+        before = best
+        for prices in (y, mean):
+            left = cover_prices(now.site_offsets, now.demand, prices, price)
+            bound = float(
+                (prices * wanted).sum() + np.where(left < 0, left * high, left * low).sum()
+            )
+            if bound > best:
+                best, best_left = bound, left
+        if (np.ceil(best - 1e-6) if whole else best) >= known - 1e-9:
             break
-        dual = np.maximum(dual + theta * max(known - bound, 1e-6) / norm * slack, 0.0)
+        if number >= 4 and best - before <= 1e-6 * abs(best):
+            break
+        if number in _SHRINKS:
+            all_y = np.zeros(pairs.demands)
+            all_y[rows] = y
+            owner = np.repeat(np.arange(pairs.demands), np.diff(pairs.demand_offsets))
+            met = np.bincount(owner, weights=x[pairs.site], minlength=pairs.demands)
+            rows = np.flatnonzero((need > 0) & ((all_y > 1e-9 * scale) | (met < 1.05 * need)))
+            now, y = pairs_of(pairs, rows), all_y[rows]
     return best, best_left

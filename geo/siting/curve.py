@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geo.siting.bounds import knapsack_bound, worth_bound
+from geo.siting.cases import Sites, SiteState
 from geo.siting.kernels import greedy, reduced, times_covered
 from geo.siting.pairs import Pairs, merge_alike
-from geo.siting.questions import Sites, SiteState
 
 Vector = NDArray[np.float64]
 

@@ -9,10 +9,11 @@ every pair; the shortest walk has ``w_i * (penalty - cost_ij)``. Both are
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from geo.kernels import kernel
 
 
-@njit(cache=True)
+@kernel
 def _gain(j, offsets, demand, cost, weight, most, scale, best):  # type: ignore[no-untyped-def]
     total = 0.0
     for k in range(offsets[j], offsets[j + 1]):
@@ -23,7 +24,7 @@ def _gain(j, offsets, demand, cost, weight, most, scale, best):  # type: ignore[
     return total
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def greedy(  # type: ignore[no-untyped-def]
     offsets, demand, cost, weight, most, scale, price, budget, is_open, closed, by_ratio
 ):
@@ -85,7 +86,7 @@ def greedy(  # type: ignore[no-untyped-def]
     return order[:count].copy(), gains[:count].copy()
 
 
-@njit(cache=True)
+@kernel
 def _sink(heap, at):  # type: ignore[no-untyped-def]
     size = len(heap)
     item = heap[at]
@@ -102,13 +103,13 @@ def _sink(heap, at):  # type: ignore[no-untyped-def]
     heap[at] = item
 
 
-@njit(cache=True)
+@kernel
 def _heapify(heap):  # type: ignore[no-untyped-def]
     for at in range(len(heap) // 2 - 1, -1, -1):
         _sink(heap, at)
 
 
-@njit(cache=True)
+@kernel
 def _drop(heap):  # type: ignore[no-untyped-def]
     last = heap.pop()
     if len(heap) > 0:
@@ -116,7 +117,7 @@ def _drop(heap):  # type: ignore[no-untyped-def]
         _sink(heap, 0)
 
 
-@njit(cache=True)
+@kernel
 def _two_best(i, d_offsets, site, site_cost, weight, most, scale, is_open):  # type: ignore[no-untyped-def]
     first, second, by = 0.0, 0.0, -1
     for k in range(d_offsets[i], d_offsets[i + 1]):
@@ -131,7 +132,7 @@ def _two_best(i, d_offsets, site, site_cost, weight, most, scale, is_open):  # t
     return first, second, by
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def exchange(  # type: ignore[no-untyped-def]
     offsets,
     demand,
@@ -229,7 +230,7 @@ def exchange(  # type: ignore[no-untyped-def]
     return swaps
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def worth(offsets, demand, cost, weight, most, scale, is_open):  # type: ignore[no-untyped-def]
     """What the open sites are worth together."""
     best = np.zeros(len(weight))
@@ -241,7 +242,7 @@ def worth(offsets, demand, cost, weight, most, scale, is_open):  # type: ignore[
     return best.sum()
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def reduced(offsets, demand, cost, weight, most, scale, dual):  # type: ignore[no-untyped-def]
     """What each site is worth beyond the prices ``dual`` of the demand points."""
     m = len(offsets) - 1
@@ -257,7 +258,7 @@ def reduced(offsets, demand, cost, weight, most, scale, dual):  # type: ignore[n
     return rho
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def served(offsets, demand, cost, weight, most, scale, dual, share):  # type: ignore[no-untyped-def]
     """How often each demand point is served by the sites taken (``share`` of each)."""
     count = np.zeros(len(weight))
@@ -270,7 +271,7 @@ def served(offsets, demand, cost, weight, most, scale, dual, share):  # type: ig
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cover_greedy(offsets, demand, need, price, is_open, closed):  # type: ignore[no-untyped-def]
     """Open sites until every demand point has as many as it needs; cheapest for its use first.
 
@@ -331,7 +332,7 @@ def cover_greedy(offsets, demand, need, price, is_open, closed):  # type: ignore
     return is_open
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def cover_prices(offsets, demand, dual, price):  # type: ignore[no-untyped-def]
     """Price of each site less the duals of the demand points it covers."""
     m = len(offsets) - 1
@@ -342,7 +343,36 @@ def cover_prices(offsets, demand, dual, price):  # type: ignore[no-untyped-def]
     return left
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def cover_steps(  # type: ignore[no-untyped-def]
+    s_offsets, demand, offsets, site, need, price, low, high, x, y, site_step, home_step, steps
+):
+    """Steps of the primal-dual hybrid gradient on a cover; gives the mean of ``y``.
+
+    ``x`` and ``y`` move on: the share of each site that is open, the price of each demand point.
+    """
+    ahead = x.copy()
+    mean = np.zeros(len(y))
+    for _ in range(steps):
+        for i in range(len(y)):
+            met = 0.0
+            for k in range(offsets[i], offsets[i + 1]):
+                met += ahead[site[k]]
+            y[i] = max(0.0, y[i] + home_step[i] * (need[i] - met))
+            mean[i] += y[i] / steps
+        for j in range(len(x)):
+            if low[j] == high[j]:
+                continue
+            left = price[j]
+            for k in range(s_offsets[j], s_offsets[j + 1]):
+                left -= y[demand[k]]
+            new = min(high[j], max(low[j], x[j] - site_step[j] * left))
+            ahead[j] = 2 * new - x[j]
+            x[j] = new
+    return mean
+
+
+@kernel
 def times_covered(offsets, demand, n, is_open):  # type: ignore[no-untyped-def]
     """How many open sites cover each demand point."""
     count = np.zeros(n, np.int32)
@@ -353,7 +383,7 @@ def times_covered(offsets, demand, n, is_open):  # type: ignore[no-untyped-def]
     return count
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def nearest_open(d_offsets, site, site_cost, is_open):  # type: ignore[no-untyped-def]
     """Cheapest and second cheapest open site of each demand point; -1 where none."""
     n = len(d_offsets) - 1
@@ -373,7 +403,7 @@ def nearest_open(d_offsets, site, site_cost, is_open):  # type: ignore[no-untype
     return first, cost, second, next_cost
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def fill(d_offsets, site, site_cost, weight, is_open, capacity, order):  # type: ignore[no-untyped-def]
     """Send demand points, in ``order``, to their cheapest open sites with room; parts may split.
 

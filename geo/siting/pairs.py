@@ -225,6 +225,23 @@ def walk_pairs(
     )
 
 
+def pairs_of(pairs: Pairs, homes: NDArray[np.int64]) -> Pairs:
+    """The pairs of some demand points, numbered anew; costs no longer mean anything."""
+    rows = csr_array(
+        (np.ones(len(pairs), np.int8), pairs.site, pairs.demand_offsets),
+        shape=(pairs.demands, pairs.sites),
+    )[homes]
+    by_site = rows.T.tocsr()
+    by_site.sort_indices()
+    return pairs_of_rows(
+        by_site.indptr.astype(np.int64),
+        by_site.indices.astype(np.int32),
+        np.zeros(by_site.nnz, np.int32),
+        demands=len(homes),
+        per_second=pairs.per_second,
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Merged:
     """Demand points that the same sites cover, taken together.

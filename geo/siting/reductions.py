@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
 
 from geo.kernels import kernel
-from geo.siting.pairs import Pairs, pairs_of_rows
+from geo.siting.pairs import Pairs, pairs_of
 
 
 @kernel
@@ -111,7 +110,7 @@ def reduced_cover(
         kept = np.flatnonzero(~gone)
         before = len(homes), int(out.sum())
         homes = homes[kept]
-        now = _some(now, kept)
+        now = pairs_of(now, kept)
         if single:
             out = closed | _needless_sites(
                 now.site_offsets, now.demand, now.demand_offsets, now.site, price, forced, out
@@ -131,19 +130,3 @@ def _rows(
     s_offsets = np.concatenate([[0], np.cumsum(by_site)])[pairs.site_offsets]
     assert len(offsets) == homes + 1  # noqa: S101
     return offsets, pairs.site[kept], s_offsets, pairs.demand[by_site]
-
-
-def _some(pairs: Pairs, homes: NDArray[np.int64]) -> Pairs:
-    rows = csr_array(
-        (np.ones(len(pairs), np.int8), pairs.site, pairs.demand_offsets),
-        shape=(pairs.demands, pairs.sites),
-    )[homes]
-    by_site = rows.T.tocsr()
-    by_site.sort_indices()
-    return pairs_of_rows(
-        by_site.indptr.astype(np.int64),
-        by_site.indices.astype(np.int32),
-        np.zeros(by_site.nnz, np.int32),
-        demands=len(homes),
-        per_second=pairs.per_second,
-    )

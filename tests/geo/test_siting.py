@@ -371,3 +371,77 @@ def test_walked_pairs_are_the_walks_of_the_network():
         within = (alone.cost_mm >= 0) & (alone.cost_mm <= 900_000)
         assert np.array_equal(np.isfinite(full[:, j]), within)
         assert np.allclose(full[within, j], alone.seconds[within])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10**6), st.integers(1, 40), st.integers(1, 10), st.integers(1, 2), st.booleans()
+)
+def test_covers_and_their_bounds_enclose_what_brute_force_finds(seed, n, m, times, by_cost):
+    pairs, weight = made(seed, n=n, m=m)
+    near = table(pairs) <= CUTOFF
+    rng = np.random.default_rng(seed)
+    cost = rng.integers(1, 9, m).astype(float) if by_cost else np.ones(m)
+    state = rng.choice([SiteState.CANDIDATE] * 5 + [SiteState.EXISTING, SiteState.RULED_OUT], m)
+    allowed = np.flatnonzero(state != SiteState.RULED_OUT)
+    free = set(np.flatnonzero(state == SiteState.EXISTING).tolist())
+    need = np.where(weight > 0, np.minimum(near[:, allowed].sum(1), times), 0)
+    price = np.where(state == SiteState.CANDIDATE, cost, 0.0)
+    least = min(
+        price[s].sum()
+        for s in subsets(m, range(m + 1))
+        if free <= set(s) <= set(allowed.tolist()) and (near[:, s].sum(1) >= need).all()
+    )
+    found = cover_all(
+        pairs,
+        weight,
+        Sites(state.astype(np.uint8), cost),
+        cutoff_s=CUTOFF,
+        times=times,
+        by_cost=by_cost,
+        method="heuristic",
+    )
+    assert (near[:, found.open].sum(1) >= need).all()
+    assert free <= set(found.open.tolist()) <= set(allowed.tolist())
+    assert found.bound - 1e-6 <= least <= found.objective
+    assert found.objective == price[found.open].sum()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_bound_of_a_cover_comes_near_the_linear_programme(seed):
+    from scipy.optimize import linprog
+    from scipy.sparse import csr_array
+
+    from geo.siting.bounds import cover_bound
+    from geo.siting.cover_search import cheaper_cover
+
+    pairs, _ = made(seed, n=2000, m=150, reach=250)
+    some = np.diff(pairs.demand_offsets) > 0
+    need = some.astype(np.int32)
+    rows = csr_array((np.ones(len(pairs)), pairs.site, pairs.demand_offsets), shape=(2000, 150))
+    least = linprog(np.ones(150), A_ub=-rows[some], b_ub=-np.ones(some.sum()), bounds=(0, 1)).fun
+    none = np.zeros(150, bool)
+    bound, _ = cover_bound(pairs, need, price=np.ones(150), forced=none, closed=none, known=np.inf)
+    assert 0.99 * least <= bound <= least + 1e-6
+    every = ~none
+    fewer = cheaper_cover(
+        pairs,
+        need,
+        price=np.ones(150),
+        is_open=every,
+        fixed=none,
+        closed=none,
+        enough=0.0,
+        effort=20_000_000,
+    )
+    best = cover_all(
+        pairs,
+        np.ones(2000),
+        Sites.candidates(150),
+        cutoff_s=250,
+        method="exact",
+    )
+    assert every.all()  # what was given stays
+    assert (rows @ fewer >= need).all()
+    assert best.gap == 0
+    assert best.objective <= fewer.sum() <= best.objective + 1
