@@ -37,7 +37,7 @@ from geo.crs import project, unproject
 from geo.gaps import GapZones, gap_zones
 from geo.links import Links, doubtful_links
 from geo.network import EdgeFlag
-from geo.rulesets import Rule, RuleSet, WalkKey
+from geo.rulesets import RuleSet, WalkKey
 
 FORMAT = 2
 """Version of the summary's layout."""
