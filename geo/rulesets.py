@@ -19,7 +19,7 @@ BASES = ("text", "report", "quoted", "memory", "ours")
 """Where a number was seen: in the standard's text, in a city's report, in a third party's
 quotation, remembered only, or our own reading. Only the first two may bind."""
 
-_FIELDS: dict[str, tuple[str, ...]] = {
+FIELDS: dict[str, tuple[str, ...]] = {
     "reach": ("stations", "facility", "minutes", "metres", "profile", "waits", "at"),
     "redundancy": ("stations", "facility", "minutes", "metres", "profile", "waits", "at", "count"),
     "presence": ("stations", "facility", "level", "count", "min_households"),
@@ -231,11 +231,11 @@ def _rule(given: Mapping[str, Any], where: str) -> Rule:
         if not isinstance(given.get(field), str) or not given[field]:
             raise RuleSetError(f"{where}: it has no {field}.", remedy=f'Add {field} = "…".')
     where = f"{where} ({given['id']})"
-    unknown = [f for f in given if f not in _COMMON and f not in _FIELDS[kind]]
+    unknown = [f for f in given if f not in _COMMON and f not in FIELDS[kind]]
     if unknown:
         raise RuleSetError(
             f"{where}: a {kind} rule has no field {unknown[0]!r}.",
-            remedy=f"Use: {', '.join((*_COMMON, *_FIELDS[kind]))}.",
+            remedy=f"Use: {', '.join((*_COMMON, *FIELDS[kind]))}.",
         )
     basis = given.get("basis", "ours")
     _listed(basis, BASES, where, "basis")
@@ -243,7 +243,7 @@ def _rule(given: Mapping[str, Any], where: str) -> Rule:
     share = given.get("share", 1.0)
     if not isinstance(share, int | float) or not 0 < share <= 1:
         raise RuleSetError(f"{where}: share {share!r} is not above 0 and at most 1.", remedy="")
-    terms = {field: given[field] for field in _FIELDS[kind] if field in given}
+    terms = {field: given[field] for field in FIELDS[kind] if field in given}
     _terms(kind, terms, where)
     return Rule(
         given["id"],

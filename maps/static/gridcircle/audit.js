@@ -40,7 +40,7 @@ Gridcircle.begin = function (map) {
         `${number(first.numerator)} / ${number(first.denominator)} ${unit} · ${title(audit.rule_set)} (${audit.rule_set.name} ${audit.rule_set.version}) · ${new Date(page.createdAt).toLocaleString(page.language === "zh" ? "zh-CN" : "en")}`) : null,
       audit.advisory ? element("p", { class: "gc-note" }, w("advisory")) : null,
       element("p", { class: "gc-links" },
-        ...[["report_link", "report.html"], ["pdf_link", `report.pdf?lang=${page.language}`], ["public_link", "report.html?public=true"], ["ledger_link", "ledger.xlsx"], ["json_link", ""]].map(([key, tail]) =>
+        ...[["report_link", "report.html"], ["pdf_link", `report.pdf?lang=${page.language}`], ["public_link", "report.html?public=true"], ["ledger_link", "ledger.xlsx"], ["gpkg_link", "audit.gpkg"], ["pack_link", "pack.zip"], ["json_link", ""]].map(([key, tail]) =>
           element("a", { href: tail ? `${base}/${tail}` : base, target: "_blank", rel: "noopener" }, w(key)))),
     );
   }
