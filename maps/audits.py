@@ -59,4 +59,5 @@ def audit_page(context: PageContext, *, number: int, created_at: str) -> str:
             "createdAt": created_at,
             "colours": COLOURS,
         },
+        scripts=("audit_whatif",),
     )

@@ -230,7 +230,7 @@ def home(service: ServiceDependency, audit_id: int, building_id: int) -> Respons
 
 
 class WhatIf(BaseModel):
-    """Stations placed and streets joined, longitude first."""
+    """Stations placed and shut, streets joined, gates opened; longitude first."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -238,6 +238,8 @@ class WhatIf(BaseModel):
     links: list[tuple[tuple[Longitude, Latitude], tuple[Longitude, Latitude]]] = Field(
         default=[], max_length=100
     )
+    gates: list[tuple[Longitude, Latitude]] = Field(default=[], max_length=100)
+    closed: list[Annotated[str, Field(max_length=120)]] = Field(default=[], max_length=2000)
 
 
 @router.post(
@@ -247,12 +249,20 @@ class WhatIf(BaseModel):
     openapi_extra=right("auditor"),
 )
 def try_out(service: ServiceDependency, audit_id: int, body: WhatIf) -> Response:
-    """Count who would be covered with more stations, footbridges or gates; keeps nothing."""
+    """Count who would be covered with more or fewer stations, footbridges, gates; keeps nothing."""
     kept = _kept(service, audit_id)
     city = service.circles.city()
     with service.database.connect() as connection:
         return JsonResponse(
-            what_if(connection, city, kept, stations=body.stations, links=body.links)
+            what_if(
+                connection,
+                city,
+                kept,
+                stations=body.stations,
+                links=body.links,
+                gates=body.gates,
+                closed=body.closed,
+            )
         )
 
 

@@ -260,3 +260,34 @@ def test_a_changed_file_of_a_pack_is_refused(client, made, tmp_path):
     with pytest.raises(SourceFileError, match="no pack"):
         unzip_pack(content[:1000], tmp_path / "other")
     assert not (tmp_path / "other").exists()
+
+
+def test_what_if_a_station_shut_is_what_the_closures_say(client, made):
+    address = f"/api/v1/audits/{made['id']}/what-if"
+    assert made["closures"]
+    for closure in made["closures"]:
+        told = client.post(address, json={"closed": [closure["code"]]}).json()
+        assert told["lost_weight"] == closure["households"]
+        assert told["before"] - told["after"] == closure["households"]
+        assert len(told["lost_at"]) == len(told["lost_ids"]) == told["lost"] > 0
+    codes = [s["code"] for s in made["stations"] if s["kind"] != "rider_station"]
+    none = client.post(address, json={"closed": codes}).json()
+    assert none["after"] == 0
+    again = client.post(
+        address,
+        json={"closed": codes, "stations": [[s["lon"], s["lat"]] for s in made["stations"]]},
+    ).json()
+    assert again["after"] >= made["closures"][0]["households"]
+    wrong = client.post(address, json={"closed": ["nobody"]})
+    assert wrong.status_code == 422
+    assert "'nobody'" in wrong.json()["detail"]
+
+
+def test_what_if_a_gate_opened_never_loses_anybody(client, made):
+    address = f"/api/v1/audits/{made['id']}/what-if"
+    told = client.post(address, json={"gates": [lonlat(291, 150)]}).json()
+    assert told["after"] >= told["before"]
+    assert told["lost"] == 0
+    nowhere = client.post(address, json={"gates": [lonlat(500, 350)]})
+    assert nowhere.status_code == 422
+    assert "near gate 1" in nowhere.json()["detail"]

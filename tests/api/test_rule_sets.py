@@ -7,7 +7,7 @@ import tomllib
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data.rules import open_rule_set, read_toml, rule_set_names, write_toml
@@ -29,6 +29,7 @@ def own(version: str, minutes: float = 12) -> dict:
     }
 
 
+@settings(deadline=None)
 @given(words, words, st.floats(0.01, 1), st.booleans())
 def test_a_rule_set_written_as_toml_reads_back_as_the_same(title, note, share, binding):
     rule = {"id": "r", "kind": "reach", "title_zh": "甲" + title, "minutes": 7.5, "share": share}

@@ -285,6 +285,8 @@ Gridcircle.begin = function (map) {
               element("li", {}, `${w(a.level)} ${a.name || a.code}`, element("small", {}, `${share(a.before)} → ${share(a.after)} · ${a.causes.map((c) => w(c)).join("、")}`))))));
   }
 
+  const trial = GridcircleTrial(map, { base, w, share });
+
   // Dots.
   let asking = null;
   async function places() {
@@ -301,7 +303,7 @@ Gridcircle.begin = function (map) {
       const dot = L.circleMarker([lat, lon], { renderer, pane: "dots", radius, weight: reason ? 1 : 0, color: "#fff", fillOpacity: 0.92,
         fillColor: page.colours[reason || "covered"] });
       dot.bindTooltip(() => element("span", {}, `${name} · ${number(households)} ${unit} · ${reason ? w(reason) : w("inside")} · ${minutes(m)}`), { className: "gc-tip", direction: "top" });
-      dot.on("click", (event) => { L.DomEvent.stop(event); if (!placing) explain(id); });
+      dot.on("click", (event) => { L.DomEvent.stop(event); if (!trial.isPlacing()) explain(id); });
       dots.addLayer(dot);
     }
     byId("gc-more").hidden = !found.more;
@@ -346,54 +348,6 @@ Gridcircle.begin = function (map) {
     if (Gridcircle.isNarrow() && byId("gc-panel").dataset.state === "low") byId("gc-panel").dataset.state = "half";
   }
 
-  // What if.
-  let placing = null;
-  let pending = null;
-  const tried = { stations: [], links: [] };
-  const trial = L.layerGroup().addTo(map);
-  const answer = element("p", { class: "gc-note", role: "status" });
-  function whatIf() {
-    const button = (key, mode) => element("button", { type: "button", class: "gc-quiet", onclick: () => {
-      placing = mode; pending = null; answer.textContent = w("click_map");
-      map.getContainer().style.cursor = "crosshair";
-      if (Gridcircle.isNarrow()) byId("gc-panel").dataset.state = "low";
-    } }, w(key));
-    byId("gc-whatif").replaceChildren(
-      element("h2", {}, w("whatif")), element("p", { class: "gc-hint" }, w("whatif_hint")),
-      element("p", { class: "gc-links" }, button("add_station", "station"), button("add_link", "link"),
-        element("button", { type: "button", class: "gc-quiet", onclick: () => {
-          tried.stations = []; tried.links = []; trial.clearLayers(); placing = pending = null; answer.textContent = "";
-          map.getContainer().style.cursor = "";
-        } }, w("clear"))), answer);
-  }
-  map.on("click", (event) => {
-    if (!placing) return;
-    const at = [Number(event.latlng.lng.toFixed(7)), Number(event.latlng.lat.toFixed(7))];
-    if (placing === "station") {
-      tried.stations.push(at);
-      const pin = L.marker(event.latlng, { draggable: true, icon: L.divIcon({ className: "gc-rank gc-site", html: element("span", {}, "+"), iconSize: [26, 26] }) }).addTo(trial);
-      pin.on("dragend", () => { const p = pin.getLatLng(); at[0] = Number(p.lng.toFixed(7)); at[1] = Number(p.lat.toFixed(7)); tryOut(); });
-    } else if (!pending) {
-      pending = at;
-      answer.textContent = w("click_second");
-      return;
-    } else {
-      tried.links.push([pending, at]);
-      L.polyline([[pending[1], pending[0]], [at[1], at[0]]], { color: "#1a7f4b", weight: 5 }).addTo(trial);
-      pending = null;
-    }
-    placing = null;
-    map.getContainer().style.cursor = "";
-    tryOut();
-  });
-  async function tryOut() {
-    const told = await Gridcircle.guarded(() => Gridcircle.ask(`${base}/what-if`, { body: tried }));
-    if (!told) return;
-    answer.textContent = w("gain_now", { n: number(told.after - told.before), unit, before: share(told.before / told.total), after: share(told.after / told.total) });
-    if (Gridcircle.isNarrow()) byId("gc-panel").dataset.state = "half";
-    byId("gc-whatif").scrollIntoView({ block: "nearest" });
-  }
-
   byId("gc-legend").replaceChildren(...Object.entries(page.colours).map(([name, color]) =>
     Gridcircle.legendRow(Gridcircle.swatch({ background: color, borderRadius: "50%", width: "13px" }), w(name))));
 
@@ -406,14 +360,16 @@ Gridcircle.begin = function (map) {
     areas();
     zones();
     sites();
-    whatIf();
+    trial.draw(unit);
     await week();
     quality();
     map.on("moveend", places);
     await places();
     for (const station of audit.stations) {
-      marks.addLayer(Gridcircle.stationMarker({ geometry: { coordinates: [station.lon, station.lat] },
-        properties: { kind: station.kind, status: "open", name: station.name } }, { small: true }));
+      const marker = Gridcircle.stationMarker({ geometry: { coordinates: [station.lon, station.lat] },
+        properties: { kind: station.kind, status: "open", name: station.name } }, { small: true });
+      marker.on("click", (event) => { L.DomEvent.stop(event); trial.station(station); });
+      marks.addLayer(marker);
     }
     await changes();
     byId("gc-verdict").dataset.ready = "true";
