@@ -113,7 +113,7 @@ def _week(summary: Mapping[str, Any], words: Mapping[str, str], language: str) -
             "level": level,
             "name": row["name"] or row["code"],
             "hours_below": row["hours_below"],
-            "strip": small_week_svg(row, required=required, label=row["name"] or row["code"]),
+            "strip": small_week_svg(row, label=row["name"] or row["code"]),
             "words": week_in_words(row, required, language),
         }
         for level in ("street", "community")
@@ -125,7 +125,6 @@ def _week(summary: Mapping[str, Any], words: Mapping[str, str], language: str) -
         "week": week_svg(
             week,
             [words[day] for day in DAYS],
-            required=required,
             label=words["week"],
         ),
         "week_words": [

@@ -242,7 +242,7 @@ Gridcircle.begin = function (map) {
 
   function strip(told) {
     const total = told.total || 1;
-    const held = Math.min(told.required, told.best / total) * (1 - 1e-12);
+    const held = (told.held / total) * (1 - 1e-12);
     const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"];
     const values = [...told.surely, ...told.holiday];
     return element("div", { class: "gc-week", role: "img", "aria-label": `${w("week")}: ${told.words.join(" ")}` },

@@ -8,30 +8,34 @@ function GridcircleTrial(map, { base, w, share }) {
   const renderer = L.canvas({ padding: 0.2 });
   let unit = "";
   let steps = [];
-  let undone = [];
+  const past = [];
+  const future = [];
   let placing = null;
   let pending = null;
   let asking = null;
   const answer = element("p", { class: "gc-trial-answer", role: "status" });
   const hint = element("p", { class: "gc-note", role: "status" });
   const list = element("ol", { class: "gc-trial" });
-  const undo = element("button", { type: "button", class: "gc-quiet", onclick: () => step(steps, undone) }, w("undo"));
-  const redo = element("button", { type: "button", class: "gc-quiet", onclick: () => step(undone, steps) }, w("redo"));
-  const clear = element("button", { type: "button", class: "gc-quiet", onclick: () => { undone = []; change([]); } }, w("clear"));
+  const undo = element("button", { type: "button", class: "gc-quiet", onclick: () => turn(past, future) }, w("undo"));
+  const redo = element("button", { type: "button", class: "gc-quiet", onclick: () => turn(future, past) }, w("redo"));
+  const clear = element("button", { type: "button", class: "gc-quiet", onclick: () => change([]) }, w("clear"));
 
   const rounded = (latlng) => [Number(latlng.lng.toFixed(7)), Number(latlng.lat.toFixed(7))];
   const latlng = ([lon, lat]) => [lat, lon];
 
-  function step(from, to) {
+  function turn(from, to) {
     if (!from.length) return;
     stop();
-    to.push(from.pop());
+    to.push(steps);
+    steps = from.pop();
     show();
   }
 
-  /** Put other steps in the place of those there are; undo gives them back one by one. */
+  /** Put other steps in the place of those there are; undo gives them back. */
   function change(next) {
     stop();
+    past.push(steps);
+    future.length = 0;
     steps = next;
     show();
   }
@@ -51,7 +55,6 @@ function GridcircleTrial(map, { base, w, share }) {
   }
 
   function place(kind, at) {
-    undone = [];
     change([...steps, { kind, at }]);
   }
 
@@ -72,7 +75,7 @@ function GridcircleTrial(map, { base, w, share }) {
   /** A pin that may be dragged: where it is dropped becomes a step that undo takes back. */
   function draggable(at, icon, title, moved) {
     const marker = L.marker(latlng(at), { draggable: true, icon, title, alt: title }).addTo(drawn);
-    marker.on("dragend", () => { undone = []; moved(rounded(marker.getLatLng())); });
+    marker.on("dragend", () => moved(rounded(marker.getLatLng())));
     return marker;
   }
 
@@ -82,12 +85,12 @@ function GridcircleTrial(map, { base, w, share }) {
 
   function show() {
     drawn.clearLayers();
-    undo.disabled = !steps.length;
-    redo.disabled = !undone.length;
+    undo.disabled = !past.length;
+    redo.disabled = !future.length;
     clear.disabled = !steps.length;
     list.replaceChildren(...steps.map((s, k) => element("li", {},
       element("span", {}, w(`trial_${s.kind}`), s.kind === "closed" ? `：${s.at.name || s.at.code}` : ""),
-      element("button", { type: "button", class: "gc-quiet", "aria-label": `${w("remove")} ${k + 1}`, onclick: () => { undone = []; change(steps.filter((other) => other !== s)); } }, "×"))));
+      element("button", { type: "button", class: "gc-quiet", "aria-label": `${w("remove")} ${k + 1}`, onclick: () => change(steps.filter((other) => other !== s)) }, "×"))));
     steps.forEach((s, k) => {
       const title = w(`trial_${s.kind}`);
       if (s.kind === "station") draggable(s.at, pin("+", "station"), title, (at) => moved(k, at));
