@@ -19,6 +19,18 @@ BASES = ("text", "report", "quoted", "memory", "ours")
 """Where a number was seen: in the standard's text, in a city's report, in a third party's
 quotation, remembered only, or our own reading. Only the first two may bind."""
 
+COSTS = {
+    "link": 500.0,
+    "gate": 10_000.0,
+    "hours": 20_000.0,
+    "crossing": 30_000.0,
+    "site": 100_000.0,
+    "footbridge": 2_000_000.0,
+}
+"""What one change costs where a rule set says nothing, yuan: a look at a doubtful link, a gate in a
+wall, a year of longer hours of one station, a crossing or short path, a new station, a footbridge.
+Our reading, orders of magnitude only: a city gives its own under ``[costs]``."""
+
 FIELDS: dict[str, tuple[str, ...]] = {
     "reach": ("stations", "facility", "minutes", "metres", "profile", "waits", "at"),
     "redundancy": ("stations", "facility", "minutes", "metres", "profile", "waits", "at", "count"),
@@ -146,6 +158,8 @@ class RuleSet:
     ----------
     name, version, title_zh, title_en, note : str
     rules : tuple of Rule
+    costs : dict of str to float
+        Yuan of each kind of change, by the names of `COSTS`.
     digest : str
         SHA-256 of its content: two sets of one name and version that differ are told apart.
     """
@@ -156,6 +170,7 @@ class RuleSet:
     title_en: str
     note: str
     rules: tuple[Rule, ...]
+    costs: dict[str, float]
     digest: str
 
     def title(self, language: str) -> str:
@@ -171,6 +186,7 @@ class RuleSet:
             "title_en": self.title_en,
             "note": self.note,
             "digest": self.digest,
+            "costs": self.costs,
             "rules": [
                 {k: v for k, v in asdict(rule).items() if k != "terms"} | rule.terms
                 for rule in self.rules
@@ -216,11 +232,25 @@ def rule_set(content: Mapping[str, Any], *, origin: str) -> RuleSet:
         content.get("title_en") or content["title_zh"],
         content.get("note", ""),
         rules,
+        _costs(content.get("costs", {}), origin),
         "",
     )
     # Over what was read, not how it was written: a copy in a report has the same digest.
     text = json.dumps(made.to_dict(), sort_keys=True, ensure_ascii=False)
     return replace(made, digest=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _costs(given: object, origin: str) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        raise RuleSetError(f"{origin}: costs is no table.", remedy="Write it under [costs].")
+    for name, value in given.items():
+        _listed(name, tuple(COSTS), origin, "cost")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise RuleSetError(
+                f"{origin}: the cost of {name}, {value!r}, is not a number of yuan.",
+                remedy="Give a number, 0 or more.",
+            )
+    return COSTS | {name: float(value) for name, value in given.items()}
 
 
 def _rule(given: Mapping[str, Any], where: str) -> Rule:

@@ -118,7 +118,7 @@ def _path(place: Any, shape: shapely.Geometry) -> str:
     return "".join(drawn)
 
 
-def week_svg(cover: Mapping[str, Any], days: Sequence[str], *, required: float, label: str) -> str:
+def week_svg(cover: Mapping[str, Any], days: Sequence[str], *, label: str) -> str:
     """Draw 7 x 24 squares and a row for public holidays: the darker, the more homes are covered.
 
     Parameters

@@ -26,7 +26,7 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from maps.audit import DAYS, audit_words
+from maps.audit import DAYS, audit_words, change_in_words
 from maps.audit_figures import COLOURS
 from maps.audit_week import holiday_in_words, week_in_words
 from maps.print.font import can_write, font_for
@@ -345,7 +345,7 @@ class _Content:
                         _number(z[s["unit"]]),
                         _number(z["buildings"]),
                         _number(z["minutes_max"], 1),
-                        self._change(z["change"]),
+                        change_in_words(z["change"], w, self.unit),
                     ]
                     for z in s["zones"][:60]
                 ],
@@ -499,15 +499,6 @@ class _Content:
     def _title(self, rule: str) -> str:
         found: str = self.rules[rule]["title_" + self.language]
         return found
-
-    def _change(self, change: Mapping[str, Any] | None) -> str:
-        if change is None:
-            return self.words["change_none"]
-        return self.words[f"change_{change['kind']}"].format(
-            gain=_number(change["gain"]),
-            unit=self.unit,
-            name=change.get("name") or change.get("code"),
-        )
 
 
 class _Week(Flowable):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data.models import FACILITIES, STATION_KINDS
-from geo.rulesets import BASES, FIELDS, KINDS, LEVELS
+from geo.rulesets import BASES, COSTS, FIELDS, KINDS, LEVELS
 from geo.standards import PROFILES, SIGNAL_WAITS_S
 from maps.audit import audit_words
 from maps.page import PageContext, map_page
@@ -28,6 +28,7 @@ def rule_sets_page(context: PageContext, *, rule_sets: Sequence[Mapping[str, Any
         data={
             "auditWords": audit_words(context.language),
             "ruleSets": list(rule_sets),
+            "costs": COSTS,
             "fields": {kind: list(FIELDS[kind]) for kind in KINDS},
             "choices": {
                 "kind": list(KINDS),

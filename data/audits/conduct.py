@@ -14,6 +14,13 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
+from data.audits.mending import (
+    Change,
+    cheapest_first,
+    mended_by_links,
+    mended_by_paths,
+    mended_by_sites,
+)
 from data.audits.place import Place
 from data.audits.week import open_week, week_summary
 from geo.accessibility import straight_to_nearest
@@ -35,11 +42,11 @@ from geo.crs import project, unproject
 from geo.gaps import GapZones, gap_zones
 from geo.impedance import Impedance, impedance
 from geo.links import Links, carry_points, doubtful_links, with_links
+from geo.mends import mends
 from geo.network import EdgeFlag, WalkNetwork
 from geo.rulesets import Rule, RuleSet, WalkKey
 from geo.search import TargetIndex, reach_targets
 from geo.siting import Sites, SiteState, marginal_curve, pairs_of_rows, walk_pairs
-from geo.siting.pairs import Pairs
 from geo.snapping import SnappedPoints, Snapper
 from geo.standards import PROFILES
 
@@ -251,12 +258,22 @@ def conduct(
         summary["closures"] = _closures(place, homes, main, walked)
         tell("Looking for sites", 0.75)
         proposals: dict[str, Any] = {"sites": []}
-        best: list[dict[str, Any] | None] = [None] * len(zones.households)
+        options: list[list[Change]] = []
         if propose and outside.any():
-            proposals, best = _proposals(place, homes, base, main, rows, zones)
+            proposals, options = _proposals(
+                place, homes, base, main, rows, zones, stations, rules.costs
+            )
+            links_too = mended_by_links(
+                homes.weight,
+                zones.zone,
+                with_all & ~main.meets,
+                zones=len(options),
+                cost=rules.costs["link"],
+            )
+            options = [a + b for a, b in zip(links_too, options, strict=True)]
         summary["proposals"] = proposals
         summary["zone_count"] = len(zones.households)
-        summary["zones"] = _zones(place, homes, walked, zones, best, main.meets, with_all)
+        summary["zones"] = _zones(place, homes, walked, zones, options)
     crs_links = unproject(links.xy.reshape(-1, 2), crs) if len(links) else np.zeros((0, 2))
     crs_links = crs_links.reshape(-1, 2, 2)
     summary["links"] = crs_links.round(7).tolist()
@@ -512,7 +529,9 @@ def _proposals(
     main: RuleResult,
     rows: NDArray[np.int64],
     zones: GapZones,
-) -> tuple[dict[str, Any], list[dict[str, Any] | None]]:
+    stations: StationTable,
+    costs: dict[str, float],
+) -> tuple[dict[str, Any], list[list[Change]]]:
     cutoff = main.rule.cutoff_s
     source = "premises"
     code, name, lonlat = place.sites.code, place.sites.name, place.sites.lonlat
@@ -560,7 +579,69 @@ def _proposals(
             for rank, site in enumerate(curve.sites.tolist(), start=1)
         ],
     }
-    return proposals, _zone_sites(pairs, homes, zones, len(rows), code, name, lonlat)
+    price = np.full(len(code), costs["site"])
+    if source == "premises":
+        price = np.where(np.isfinite(place.sites.cost), place.sites.cost, price)
+    count = min(len(zones.households), ZONES_NAMED)
+    options = [
+        mended_by_sites(
+            pairs,
+            homes.weight,
+            zones.zone,
+            zones=count,
+            first=len(rows),
+            kind="site",
+            code=code,
+            name=name,
+            lonlat=lonlat,
+            cost=price,
+        ),
+        mended_by_paths(
+            mends(
+                ground.network,
+                ground.impedance,
+                ground.index,
+                existing,
+                barriers=place.barriers,
+                homes_xy=homes.xy,
+                weight=homes.weight,
+                zone=zones.zone,
+                point_home=place.homes.point_home,
+                zones=count,
+                cutoff_s=cutoff,
+            ),
+            ground.network.crs,
+            zones=count,
+            costs=costs,
+        ),
+    ]
+    key = main.rule.walk
+    if key is not None and key.at:
+        shut = np.setdiff1d(stations.chosen(key.stations, key.facility), rows)
+        late = walk_pairs(
+            ground.network,
+            ground.impedance,
+            ground.index,
+            ground.stations.take(shut),
+            cutoff_s=cutoff,
+        ).grouped(place.homes.point_home, len(place.homes.code))
+        options.append(
+            mended_by_sites(
+                late,
+                homes.weight,
+                zones.zone,
+                zones=count,
+                first=0,
+                kind="hours",
+                code=place.stations.code[shut],
+                name=place.stations.name[shut],
+                lonlat=place.stations.lonlat[shut],
+                cost=np.full(len(shut), costs["hours"]),
+            )
+        )
+    return proposals, [
+        [change for part in some for change in part] for some in zip(*options, strict=True)
+    ]
 
 
 def _joined(a: SnappedPoints, b: SnappedPoints) -> SnappedPoints:
@@ -575,65 +656,25 @@ def _joined(a: SnappedPoints, b: SnappedPoints) -> SnappedPoints:
     )
 
 
-def _zone_sites(
-    pairs: Pairs,
-    homes: Homes,
-    zones: GapZones,
-    existing: int,
-    code: NDArray[np.object_],
-    name: NDArray[np.object_],
-    lonlat: NDArray[np.float64],
-) -> list[dict[str, Any] | None]:
-    """Best single site for each zone."""
-    best: list[dict[str, Any] | None] = [None] * len(zones.households)
-    of_site = np.repeat(np.arange(pairs.sites), np.diff(pairs.site_offsets))
-    zone = zones.zone[pairs.demand]
-    useful = (zone >= 0) & (zone < ZONES_NAMED) & (of_site >= existing)
-    key = zone[useful].astype(np.int64) * pairs.sites + of_site[useful]
-    keys, row = np.unique(key, return_inverse=True)
-    gain = np.bincount(row, weights=homes.weight[pairs.demand[useful]], minlength=len(keys))
-    # The last of each zone in rising order of gain, ties to the lower site.
-    order = np.lexsort((-keys, gain, keys // pairs.sites))
-    last = np.ones(len(keys), np.bool_)
-    last[:-1] = np.diff(keys[order] // pairs.sites) != 0
-    for at in order[last].tolist():
-        number, site = divmod(int(keys[at]), pairs.sites)
-        here = site - existing
-        best[number] = {
-            "kind": "site",
-            "code": code[here],
-            "name": name[here],
-            "lon": round(float(lonlat[here, 0]), 7),
-            "lat": round(float(lonlat[here, 1]), 7),
-            "gain": float(gain[at]),
-        }
-    return best
-
-
 def _zones(
     place: Place,
     homes: Homes,
     walked: Walked,
     zones: GapZones,
-    best: list[dict[str, Any] | None],
-    meets: NDArray[np.bool_],
-    with_all: NDArray[np.bool_],
+    options: list[list[Change]],
 ) -> list[dict[str, Any]]:
     crs = place.network.crs
     rows = []
     inside_zones = np.flatnonzero(zones.zone >= 0)
     by_zone = inside_zones[np.argsort(zones.zone[inside_zones], kind="stable")]
     ends = np.cumsum(zones.points)
-    weight, unit = homes.weight, homes.unit
+    unit = homes.unit
     for number in range(min(len(zones.households), ZONES_MOST)):
         members = by_zone[ends[number] - zones.points[number] : ends[number]]
         seconds = walked.seconds[members]
         reached = np.isfinite(seconds)
-        mended = float(weight[members][with_all[members] & ~meets[members]].sum())
-        change = best[number]
-        # A link costs a look at the place; a station costs a station.
-        if mended >= 0.5 * zones.households[number] and mended > 0:
-            change = {"kind": "link", "gain": mended}
+        found = options[number] if number < len(options) else []
+        ranked = cheapest_first(found, float(zones.households[number]))
         centre = unproject(zones.centre_xy[number : number + 1], crs)[0]
         shape = shapely.transform(zones.outline[number], lambda xy: unproject(xy, crs))
         communities = place.areas.get("community")
@@ -644,7 +685,8 @@ def _zones(
             "minutes_max": float(seconds[reached].max() / 60) if reached.any() else None,
             "lon": round(float(centre[0]), 6),
             "lat": round(float(centre[1]), 6),
-            "change": change,
+            "change": ranked[0] if ranked else None,
+            "options": ranked,
             "outline": json.loads(
                 shapely.to_geojson(shapely.set_precision(shapely.simplify(shape, 1e-5), 1e-6))
             ),

@@ -190,7 +190,9 @@ def _premises(path: Path | None, warnings: list[str]) -> SiteRows:
         frame["name"].to_numpy(object) if "name" in frame else frame["code"].to_numpy(object),
         frame["kind"].to_numpy(object),
         shapely.get_coordinates(frame.geometry.array).reshape(-1, 2),
-        np.ones(len(frame)),
+        pd.to_numeric(frame["cost"], errors="coerce").to_numpy(float)
+        if "cost" in frame
+        else np.full(len(frame), np.nan),
     )
 
 

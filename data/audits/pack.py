@@ -333,7 +333,18 @@ def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) ->
     _sheet(
         book,
         "盲区 Zones",
-        ["序号", "社区", "数量", "楼栋", "最远分钟", "经度", "纬度", "最省一步", "可补"],
+        [
+            "序号",
+            "社区",
+            "数量",
+            "楼栋",
+            "最远分钟",
+            "经度",
+            "纬度",
+            "最省一步",
+            "可补",
+            "费用（元）",
+        ],
         [
             [
                 z["rank"],
@@ -345,6 +356,7 @@ def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) ->
                 z["lat"],
                 _change(z["change"]),
                 z["change"]["gain"] if z["change"] else None,
+                z["change"].get("cost") if z["change"] else None,
             ]
             for z in summary.get("zones", [])
         ],
@@ -396,12 +408,21 @@ def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) ->
     book.save(path)
 
 
+_CHANGES = {
+    "link": "核实路网缺口 check a doubtful link",
+    "gate": "开一道门 open a gate",
+    "crossing": "加过街或小路 crossing or path",
+    "footbridge": "架便桥 footbridge",
+    "hours": "延长开放时间 longer hours",
+    "site": "新设站点 new station",
+}
+
+
 def _change(change: Mapping[str, Any] | None) -> str:
     if change is None:
         return ""
-    if change["kind"] == "link":
-        return "核实路网缺口 check a doubtful link"
-    return f"新设站点 new station: {change['name'] or change['code']}"
+    named = change.get("name") or change.get("code")
+    return _CHANGES[change["kind"]] + (f": {named}" if named else "")
 
 
 def _sheet(book: Workbook, title: str, head: Sequence[str], rows: list[list[Any]]) -> None:
@@ -452,8 +473,12 @@ def write_geopackage(
         layers[f"{level}_areas"] = gpd.GeoDataFrame(rows, geometry=shapes, crs="EPSG:4326")
     zones = pd.DataFrame(
         [
-            {k: v for k, v in zone.items() if k not in ("outline", "change")}
-            | {"change": (zone["change"] or {}).get("kind")}
+            {k: v for k, v in zone.items() if k not in ("outline", "change", "options")}
+            | {
+                "change": (zone["change"] or {}).get("kind"),
+                "gain": (zone["change"] or {}).get("gain"),
+                "cost": (zone["change"] or {}).get("cost"),
+            }
             for zone in summary.get("zones", [])
         ]
     )

@@ -94,6 +94,7 @@ def write_toml(rules: RuleSet) -> str:
         for key in ("name", "version", "title_zh", "title_en", "note")
         if content[key]
     ]
+    lines += ["", "[costs]", *(f"{key} = {_toml(value)}" for key, value in rules.costs.items())]
     for rule in content["rules"]:
         lines += ["", "[[rules]]"]
         lines += [f"{key} = {_toml(value)}" for key, value in rule.items() if value not in ("", [])]

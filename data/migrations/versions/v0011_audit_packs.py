@@ -1,4 +1,4 @@
-"""Inputs of audits, shared between them, and versions of rule sets that a city writes.
+"""Inputs of audits, versions of rule sets that a city writes, and costs of premises.
 
 Revision ID: 0011
 """
@@ -50,6 +50,8 @@ TABLES = (
         CONSTRAINT ck_rule_sets_version CHECK (version <> '')
     )
     """,
+    "ALTER TABLE premises ADD COLUMN cost DOUBLE PRECISION",
+    "ALTER TABLE premises ADD CONSTRAINT ck_premises_cost CHECK (cost >= 0)",
 )
 
 
@@ -59,5 +61,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE premises DROP COLUMN cost")
     for table in ("rule_sets", "audit_parts", "audit_inputs"):
         op.execute(f"DROP TABLE {table}")

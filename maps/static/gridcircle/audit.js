@@ -136,10 +136,20 @@ Gridcircle.begin = function (map) {
     map.setView([lat, lon], 17, { animate: false });
   };
 
-  function change(zone) {
-    if (!zone.change) return w("change_none");
-    const values = { gain: number(zone.change.gain), unit, name: zone.change.name || zone.change.code };
-    return w(`change_${zone.change.kind}`, values);
+  function change(found) {
+    if (!found) return w("change_none");
+    const values = { gain: number(found.gain), unit, name: found.name || found.code, metres: number(found.metres) };
+    const said = w(`change_${found.kind}`, values);
+    return found.cost === undefined ? said : `${said} · ${w("cost_about", { cost: number(found.cost) })}`;
+  }
+
+  /** A change that can be tried on the map, with a button that does. */
+  function tryable(found) {
+    const step = { site: ["station", [found.lon, found.lat]], gate: ["bridge", found.line], crossing: ["crossing", found.line], footbridge: ["bridge", found.line] }[found.kind];
+    return element("li", {}, element("span", {}, change(found)), step ? element("button", { type: "button", class: "gc-quiet", onclick: () => {
+      goTo(found.lat, found.lon);
+      trial.put(...step);
+    } }, w("try_it")) : "");
   }
 
   function zones() {
@@ -154,7 +164,9 @@ Gridcircle.begin = function (map) {
               Gridcircle.show(map, shape.getBounds().pad(0.3));
             } },
             element("b", {}, `${number(zone[audit.unit])} ${unit} · ${zone.buildings} ${w("buildings")} · ${w("max_minutes")} ${minutes(zone.minutes_max)}`),
-            element("small", {}, zone.community ? `${zone.community} · ` : "", change(zone))))))
+            element("small", {}, zone.community ? `${zone.community} · ` : "", change(zone.change))),
+            zone.options?.length ? element("details", { class: "gc-options" }, element("summary", {}, `${w("other_changes")} (${zone.options.length})`),
+              element("ul", {}, ...zone.options.map(tryable))) : "")))
         : element("p", { class: "gc-hint" }, w("nothing")));
     for (const zone of list) {
       L.geoJSON(zone.outline, { style: { color: "#1b1b1b", weight: 1.6, dashArray: "5 4", fillOpacity: 0 }, interactive: false }).addTo(marks);

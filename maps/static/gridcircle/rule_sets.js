@@ -90,6 +90,7 @@ Gridcircle.begin = function () {
     draft = one ? structuredClone(one)
       : { name: "", title_zh: "", title_en: "", note: "", versions: [], rules: [{ id: "reach", kind: "reach", title_zh: "", minutes: 10, share: 1, binding: true, basis: "ours" }] };
     if (one?.shipped) draft.name = `${one.name}-own`;
+    draft.costs = { ...page.costs, ...draft.costs };
     draft.version = one ? nextVersion(one.shipped ? { versions: [] } : one) : nextVersion(draft);
     byId("gc-sets").replaceChildren();
     drawForm();
@@ -168,6 +169,9 @@ Gridcircle.begin = function () {
         text(draft, "name", w("field_name"), { required: true, pattern: "[a-z0-9][a-z0-9._\\-]*", autocapitalize: "none", spellcheck: "false" }),
         text(draft, "version", w("version"), { required: true }), text(draft, "note", w("field_note"))),
       element("p", { class: "gc-note" }, w("version_note")),
+      element("details", { class: "gc-card gc-rule-edit" }, element("summary", {}, element("b", {}, w("costs"))),
+        element("p", { class: "gc-note" }, w("costs_note")),
+        element("div", { class: "gc-two" }, ...Object.keys(page.costs).map((kind) => numeric(draft.costs, kind, w(`cost_${kind}`))))),
       ...draft.rules.map(ruleCard),
       element("p", { class: "gc-links" },
         element("button", { type: "button", class: "gc-quiet", onclick: () => {
@@ -184,7 +188,7 @@ Gridcircle.begin = function () {
 
   byId("gc-rule-form").addEventListener("submit", async (event) => {
     event.preventDefault();
-    const given = { name: draft.name, version: draft.version, title_zh: draft.title_zh, title_en: draft.title_en || "", note: draft.note || "",
+    const given = { name: draft.name, version: draft.version, title_zh: draft.title_zh, title_en: draft.title_en || "", note: draft.note || "", costs: draft.costs,
       rules: draft.rules.map(({ fresh, ...rule }) => Object.fromEntries(Object.entries(rule).filter(([, v]) => v !== "" && !(Array.isArray(v) && !v.length)))) };
     await Gridcircle.guarded(async () => {
       const kept = await Gridcircle.ask(address, { body: { rule_set: given } });
