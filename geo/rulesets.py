@@ -275,6 +275,8 @@ def _rule(given: Mapping[str, Any], where: str) -> Rule:
         raise RuleSetError(f"{where}: share {share!r} is not above 0 and at most 1.", remedy="")
     terms = {field: given[field] for field in FIELDS[kind] if field in given}
     _terms(kind, terms, where)
+    # In the same order whether filled in or given, so that copies are the same to the byte.
+    terms = {field: terms[field] for field in FIELDS[kind] if field in terms}
     return Rule(
         given["id"],
         kind,  # type: ignore[arg-type]

@@ -263,14 +263,19 @@ def _row(
         if field not in cells:
             continue
         try:
-            row[field] = number(cells[field])
-            if (row[field] or 0) < 0:
-                raise CellError("is below 0", "Write 0 or more, or leave the cell empty.")
+            row[field] = _size(cells[field])
         except CellError as error:
             faults.append(
                 Reject(int(str(number_)), column[field], cells[field], str(error), error.remedy)
             )
     return row, faults
+
+
+def _size(cell: object) -> float | None:
+    value = number(cell)
+    if value is not None and value < 0:
+        raise CellError("is below 0", "Write 0 or more, or leave the cell empty.")
+    return value
 
 
 def _shapes(
