@@ -348,11 +348,14 @@ class Premises(Kept, Base):
         CheckConstraint("kind <> ''", name="kind_given"),
         _short("name", 200),
         CheckConstraint(_AREA_M2, name="area_m2"),
+        CheckConstraint("cost >= 0", name="cost"),
     )
 
     kind: Mapped[str] = mapped_column(String(32))
     name: Mapped[str] = mapped_column(Text, server_default="")
     area_m2: Mapped[float | None] = mapped_column(Float)
+    cost: Mapped[float | None] = mapped_column(Float)
+    """Of opening a station there, yuan."""
     geom: Mapped[Any] = mapped_column(Geometry("POINT", srid=4326))
 
 

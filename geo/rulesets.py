@@ -19,7 +19,19 @@ BASES = ("text", "report", "quoted", "memory", "ours")
 """Where a number was seen: in the standard's text, in a city's report, in a third party's
 quotation, remembered only, or our own reading. Only the first two may bind."""
 
-_FIELDS: dict[str, tuple[str, ...]] = {
+COSTS = {
+    "link": 500.0,
+    "gate": 10_000.0,
+    "hours": 20_000.0,
+    "crossing": 30_000.0,
+    "site": 100_000.0,
+    "footbridge": 2_000_000.0,
+}
+"""What one change costs where a rule set says nothing, yuan: a look at a doubtful link, a gate in a
+wall, a year of longer hours of one station, a crossing or short path, a new station, a footbridge.
+Our reading, orders of magnitude only: a city gives its own under ``[costs]``."""
+
+FIELDS: dict[str, tuple[str, ...]] = {
     "reach": ("stations", "facility", "minutes", "metres", "profile", "waits", "at"),
     "redundancy": ("stations", "facility", "minutes", "metres", "profile", "waits", "at", "count"),
     "presence": ("stations", "facility", "level", "count", "min_households"),
@@ -146,6 +158,8 @@ class RuleSet:
     ----------
     name, version, title_zh, title_en, note : str
     rules : tuple of Rule
+    costs : dict of str to float
+        Yuan of each kind of change, by the names of `COSTS`.
     digest : str
         SHA-256 of its content: two sets of one name and version that differ are told apart.
     """
@@ -156,6 +170,7 @@ class RuleSet:
     title_en: str
     note: str
     rules: tuple[Rule, ...]
+    costs: dict[str, float]
     digest: str
 
     def title(self, language: str) -> str:
@@ -171,6 +186,7 @@ class RuleSet:
             "title_en": self.title_en,
             "note": self.note,
             "digest": self.digest,
+            "costs": self.costs,
             "rules": [
                 {k: v for k, v in asdict(rule).items() if k != "terms"} | rule.terms
                 for rule in self.rules
@@ -216,11 +232,25 @@ def rule_set(content: Mapping[str, Any], *, origin: str) -> RuleSet:
         content.get("title_en") or content["title_zh"],
         content.get("note", ""),
         rules,
+        _costs(content.get("costs", {}), origin),
         "",
     )
     # Over what was read, not how it was written: a copy in a report has the same digest.
     text = json.dumps(made.to_dict(), sort_keys=True, ensure_ascii=False)
     return replace(made, digest=hashlib.sha256(text.encode()).hexdigest())
+
+
+def _costs(given: object, origin: str) -> dict[str, float]:
+    if not isinstance(given, Mapping):
+        raise RuleSetError(f"{origin}: costs is no table.", remedy="Write it under [costs].")
+    for name, value in given.items():
+        _listed(name, tuple(COSTS), origin, "cost")
+        if isinstance(value, bool) or not isinstance(value, int | float) or not value >= 0:
+            raise RuleSetError(
+                f"{origin}: the cost of {name}, {value!r}, is not a number of yuan.",
+                remedy="Give a number, 0 or more.",
+            )
+    return COSTS | {name: float(value) for name, value in given.items()}
 
 
 def _rule(given: Mapping[str, Any], where: str) -> Rule:
@@ -231,11 +261,11 @@ def _rule(given: Mapping[str, Any], where: str) -> Rule:
         if not isinstance(given.get(field), str) or not given[field]:
             raise RuleSetError(f"{where}: it has no {field}.", remedy=f'Add {field} = "…".')
     where = f"{where} ({given['id']})"
-    unknown = [f for f in given if f not in _COMMON and f not in _FIELDS[kind]]
+    unknown = [f for f in given if f not in _COMMON and f not in FIELDS[kind]]
     if unknown:
         raise RuleSetError(
             f"{where}: a {kind} rule has no field {unknown[0]!r}.",
-            remedy=f"Use: {', '.join((*_COMMON, *_FIELDS[kind]))}.",
+            remedy=f"Use: {', '.join((*_COMMON, *FIELDS[kind]))}.",
         )
     basis = given.get("basis", "ours")
     _listed(basis, BASES, where, "basis")
@@ -243,8 +273,10 @@ def _rule(given: Mapping[str, Any], where: str) -> Rule:
     share = given.get("share", 1.0)
     if not isinstance(share, int | float) or not 0 < share <= 1:
         raise RuleSetError(f"{where}: share {share!r} is not above 0 and at most 1.", remedy="")
-    terms = {field: given[field] for field in _FIELDS[kind] if field in given}
+    terms = {field: given[field] for field in FIELDS[kind] if field in given}
     _terms(kind, terms, where)
+    # In the same order whether filled in or given, so that copies are the same to the byte.
+    terms = {field: terms[field] for field in FIELDS[kind] if field in terms}
     return Rule(
         given["id"],
         kind,  # type: ignore[arg-type]

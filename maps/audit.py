@@ -92,6 +92,7 @@ def report_page(
             curve=curve_svg(summary.get("proposals", {}), label=words["sites"]),
             outside=listed.where(listed.notna(), None).to_dict("records"),
             outside_count=len(outside),
+            change=lambda found: change_in_words(found, words, words[summary["unit"]]),
             tree=area_tree(main["areas"] if main else {}),
             # Open down to the communities; their grids unfold on demand.
             open_levels=("district", "street"),
@@ -113,7 +114,7 @@ def _week(summary: Mapping[str, Any], words: Mapping[str, str], language: str) -
             "level": level,
             "name": row["name"] or row["code"],
             "hours_below": row["hours_below"],
-            "strip": small_week_svg(row, required=required, label=row["name"] or row["code"]),
+            "strip": small_week_svg(row, label=row["name"] or row["code"]),
             "words": week_in_words(row, required, language),
         }
         for level in ("street", "community")
@@ -125,7 +126,6 @@ def _week(summary: Mapping[str, Any], words: Mapping[str, str], language: str) -
         "week": week_svg(
             week,
             [words[day] for day in DAYS],
-            required=required,
             label=words["week"],
         ),
         "week_words": [
@@ -134,6 +134,21 @@ def _week(summary: Mapping[str, Any], words: Mapping[str, str], language: str) -
         ],
         "week_areas": rows,
     }
+
+
+def change_in_words(change: Mapping[str, Any] | None, words: Mapping[str, str], unit: str) -> str:
+    """Say a change that would mend a gap, and about what it costs."""
+    if change is None:
+        return words["change_none"]
+    said = words[f"change_{change['kind']}"].format(
+        gain=_number(change["gain"]),
+        unit=unit,
+        name=change.get("name") or change.get("code"),
+        metres=_number(change.get("metres")),
+    )
+    if change.get("cost") is None:
+        return said
+    return f"{said} · {words['cost_about'].format(cost=_number(change['cost']))}"
 
 
 def area_tree(areas: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

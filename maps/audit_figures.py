@@ -118,22 +118,21 @@ def _path(place: Any, shape: shapely.Geometry) -> str:
     return "".join(drawn)
 
 
-def week_svg(cover: Mapping[str, Any], days: Sequence[str], *, required: float, label: str) -> str:
+def week_svg(cover: Mapping[str, Any], days: Sequence[str], *, label: str) -> str:
     """Draw 7 x 24 squares and a row for public holidays: the darker, the more homes are covered.
 
     Parameters
     ----------
     cover : mapping
-        Of the city or an area, as `data.audits.week.week_summary` gives it.
+        Of the city or an area, as `data.audits.week.week_summary` gives it; hours below what it
+        holds them against are hatched.
     days : sequence of str
         Names of the seven days and of a public holiday.
-    required : float
-        Hours below this share, or below that of all stations open where it is less, are hatched.
     label : str
         What screen readers call it.
     """
     total = cover["total"] or 1
-    held = min(required, cover["best"] / total) * (1 - 1e-12)
+    held = cover["held"] / total * (1 - 1e-12)
     parts = [
         f'<svg class="week" viewBox="0 0 790 254" role="img" aria-label="{html.escape(label)}">'
         '<defs><pattern id="below" width="6" height="6" patternUnits="userSpaceOnUse"'
@@ -170,10 +169,10 @@ def tone(share: float) -> str:
     return f"rgb({level:.0f},{min(level + 25, 250):.0f},{min(level + 60, 252):.0f})"
 
 
-def small_week_svg(cover: Mapping[str, Any], *, required: float, label: str) -> str:
+def small_week_svg(cover: Mapping[str, Any], *, label: str) -> str:
     """Draw the week of an area as a strip for a table: a row a day, no words."""
     total = cover["total"] or 1
-    held = min(required, cover["best"] / total) * (1 - 1e-12)
+    held = cover["held"] / total * (1 - 1e-12)
     values = [*cover["surely"], *cover["holiday"]]
     by_tone: dict[int, list[str]] = {}
     below = []

@@ -26,7 +26,7 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from maps.audit import DAYS, audit_words
+from maps.audit import DAYS, audit_words, change_in_words
 from maps.audit_figures import COLOURS
 from maps.audit_week import holiday_in_words, week_in_words
 from maps.print.font import can_write, font_for
@@ -345,7 +345,7 @@ class _Content:
                         _number(z[s["unit"]]),
                         _number(z["buildings"]),
                         _number(z["minutes_max"], 1),
-                        self._change(z["change"]),
+                        change_in_words(z["change"], w, self.unit),
                     ]
                     for z in s["zones"][:60]
                 ],
@@ -405,7 +405,7 @@ class _Content:
         self.letters += [*names, ":"]
         story: list[Flowable] = [
             *self.heading(w["week"]),
-            _Late(lambda font: _Week(week, required, names, font)),
+            _Late(lambda font: _Week(week, names, font)),
             Spacer(1, 2 * mm),
         ]
         sentences = week_in_words(week, required, self.language)
@@ -500,25 +500,14 @@ class _Content:
         found: str = self.rules[rule]["title_" + self.language]
         return found
 
-    def _change(self, change: Mapping[str, Any] | None) -> str:
-        if change is None:
-            return self.words["change_none"]
-        return self.words[f"change_{change['kind']}"].format(
-            gain=_number(change["gain"]),
-            unit=self.unit,
-            name=change.get("name") or change.get("code"),
-        )
-
 
 class _Week(Flowable):  # type: ignore[misc]
     """The hours of the week as squares: the darker, the more homes are covered."""
 
-    def __init__(
-        self, cover: Mapping[str, Any], required: float, names: list[str], font: str
-    ) -> None:
+    def __init__(self, cover: Mapping[str, Any], names: list[str], font: str) -> None:
         super().__init__()
         self.width, self.height = _WIDTH, 52 * mm
-        self._cover, self._required, self._names, self._font = cover, required, names, font
+        self._cover, self._names, self._font = cover, names, font
 
     def wrap(self, *_: float) -> tuple[float, float]:
         """Its size."""
@@ -528,7 +517,7 @@ class _Week(Flowable):  # type: ignore[misc]
         """Draw it on the page."""
         pen = self.canv
         total = self._cover["total"] or 1
-        held = min(self._required, self._cover["best"] / total) * (1 - 1e-12)
+        held = self._cover["held"] / total * (1 - 1e-12)
         values = [*self._cover["surely"], *self._cover["holiday"]]
         left, step = 14 * mm, 6 * mm
         wide = (self.width - left) / 24

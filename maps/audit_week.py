@@ -46,40 +46,44 @@ def week_in_words(cover: Mapping[str, Any], required: float, language: str) -> l
     total = cover["total"]
     if not total:
         return []
-    best = cover["best"] / total
+    best, peak = cover["best"] / total, cover["peak"] / total
     wanted = _percent(required)
+    sentences = []
+    kept = peak >= required * (1 - 1e-12)
     if best < required * (1 - 1e-12):
-        held = _percent(best)
-        first = (
-            f"即使所有站点都开放也只有 {held}，达不到要求的 {wanted}。"
+        sentences.append(
+            f"即使所有站点都开放也只有 {_percent(best)}，达不到要求的 {wanted}；"
+            f"一周中最好的时段为 {_percent(peak)}。"
             if chinese
-            else f"Even with all stations open only {held} are covered, not the {wanted} required."
+            else f"Even with all stations open only {_percent(best)} are covered, not the {wanted} "
+            f"required; the best hour of the week has {_percent(peak)}."
         )
-        sentences = [first]
-    else:
-        held, sentences = wanted, []
-    below = cover["below"]
-    if not below:
-        if not sentences:
-            sentences.append(
-                f"一周每个小时都不低于 {held}。"
-                if chinese
-                else f"At no hour of the week below {held}."
-            )
-        elif chinese:
-            sentences.append("一周内不因闭站而更低。")
-        else:
-            sentences.append("No closed station lowers this at any hour of the week.")
-    for stretch in below:
+    elif not kept:
+        sentences.append(
+            f"没有一个小时达到要求的 {wanted}：站点同时开放可达 {_percent(best)}，"
+            f"一周中最好的时段只有 {_percent(peak)}。"
+            if chinese
+            else f"No hour has the {wanted} required: all stations open would cover "
+            f"{_percent(best)}, the best hour of the week has {_percent(peak)}."
+        )
+    elif not cover["below"]:
+        sentences.append(
+            f"一周每个小时都不低于 {wanted}。"
+            if chinese
+            else f"At no hour of the week below {wanted}."
+        )
+    for stretch in cover["below"]:
         days = _days(stretch["days"], language)
         low = _percent(stretch["low"] / total)
         whole = stretch["from"] == 0 and stretch["to"] == 24
         if chinese:
             hours = "全天" if whole else f" {stretch['from']}–{stretch['to']} 时"
-            sentences.append(f"{days}{hours}低于 {held}，最低 {low}。")
+            below = f"低于 {wanted}" if kept else "低于最好时段"
+            sentences.append(f"{days}{hours}{below}，最低 {low}。")
         else:
             hours = "all day" if whole else f"{stretch['from']}–{stretch['to']} h"
-            sentences.append(f"{days} {hours} below {held}, {low} at the least.")
+            below = f"below {wanted}" if kept else "below the best hour"
+            sentences.append(f"{days} {hours} {below}, {low} at the least.")
     return sentences
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from geo.rulesets import RuleSet
 from maps.audit import audit_words
 from maps.audit_figures import COLOURS
 from maps.page import PageContext, map_page
 
 
-def audits_page(context: PageContext, *, rule_sets: Sequence[RuleSet]) -> str:
+def audits_page(context: PageContext, *, rule_sets: Sequence[Mapping[str, Any]]) -> str:
     """Write the list of audits, with the rule sets a new one can be made by.
 
     Parameters
     ----------
     context : PageContext
-    rule_sets : sequence of RuleSet
+    rule_sets : sequence of mapping
+        As `data.audits.rulebook.list_rule_sets` gives them.
     """
     language = context.language
     return map_page(
@@ -26,11 +27,12 @@ def audits_page(context: PageContext, *, rule_sets: Sequence[RuleSet]) -> str:
             "auditWords": audit_words(language),
             "ruleSets": [
                 {
-                    "name": one.name,
-                    "version": one.version,
-                    "title": one.title(language),
-                    "note": one.note,
-                    "rules": [rule.title(language) for rule in one.rules],
+                    "name": one["name"],
+                    "version": one["version"],
+                    "title": one[f"title_{language}"],
+                    "note": one["note"],
+                    "shipped": one["shipped"],
+                    "rules": [rule[f"title_{language}"] for rule in one["rules"]],
                 }
                 for one in rule_sets
             ],
@@ -57,4 +59,5 @@ def audit_page(context: PageContext, *, number: int, created_at: str) -> str:
             "createdAt": created_at,
             "colours": COLOURS,
         },
+        scripts=("audit_whatif",),
     )

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
@@ -14,10 +15,19 @@ import numpy as np
 import openpyxl
 import pandas as pd
 import pytest
+from click.testing import Result
 from playwright.sync_api import sync_playwright
+from running import running
+from sqlalchemy import text
+from town import seed_layers, seed_network
+from typer.testing import CliRunner
 
+from api.cli import app
+from data.audits.pack import read_pack, zip_pack
 from data.city_files import read_city_files, read_station_files, snap_city
+from data.database import Database
 from data.sample import SampleFiles, write_sample
+from data.settings import Settings, get_settings
 from geo.standards import PROFILES
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -45,6 +55,10 @@ def audit(
         timeout=240,
         check=False,
     )
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["audit", "--json", *map(str, arguments)])
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +125,8 @@ def test_ledger_geopackage_and_summary_tell_the_same(town: SampleFiles, pack: Pa
     rule = next(r for r in summary["rules"] if r["id"] == "reach-10")
     book = openpyxl.load_workbook(pack / "ledger.xlsx", read_only=True)
     assert [s.split()[0] for s in book.sheetnames] == [
-        *("结论", "区县", "街道", "社区", "网格", "小区", "圈外楼栋", "盲区", "选址建议", "输入")
+        *("结论", "区县", "街道", "社区", "网格", "小区", "圈外楼栋", "盲区"),
+        *("一周覆盖", "选址建议", "输入"),
     ]
     rows = list(book["圈外楼栋 Outside"].iter_rows(values_only=True))
     head = rows[0]
@@ -136,6 +151,85 @@ def test_running_again_from_the_packs_own_rules_gives_the_same_figures(
     assert json.loads(done.stdout)["changed"] is False
     again = summary_of(tmp_path / "again")
     assert again["digest"] == summary_of(pack)["digest"]
+
+
+def test_a_pack_alone_gives_the_same_figures(pack: Path, tmp_path: Path) -> None:
+    content = zip_pack(pack)
+    assert content == zip_pack(pack)
+    (tmp_path / "pack.zip").write_bytes(content)
+    done = run("--pack", tmp_path / "pack.zip", "--out", tmp_path / "again")
+    assert done.exit_code == 4, done.output
+    told = json.loads(done.stdout)
+    assert told["reproduced"] is True
+    assert told["digest"] == summary_of(pack)["digest"]
+    manifest = json.loads((tmp_path / "again" / "manifest.json").read_text("utf-8"))
+    before = json.loads((pack / "manifest.json").read_text("utf-8"))
+    same = [name for name in before if not name.endswith((".xlsx", ".gpkg", ".pdf"))]
+    assert {name: manifest[name] for name in same} == {name: before[name] for name in same}
+    other = run("--pack", pack, "--rules", "circle-15", "--out", tmp_path / "other")
+    assert json.loads(other.stdout)["reproduced"] is None
+
+
+def test_the_service_and_its_database_give_packs_and_exit_codes(
+    make_database: Callable[[], Database], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = make_database()
+    with database.transaction("test") as connection:
+        seed_layers(connection)
+        seed_network(connection)
+    settings = Settings.load(home=tmp_path / "home", database_url=database.url)
+    with running(settings, database) as address:
+        first = run("--service", address, "--out", tmp_path / "night")
+        assert first.exit_code == 4, first.output
+        told = json.loads(first.stdout)
+        assert (told["audit"], told["is_new"], told["changed"]) == (1, True, None)
+        assert read_pack(tmp_path / "night").summary["digest"] == told["digest"]
+        same = json.loads(run("--service", address, "--out", tmp_path / "night").stdout)
+        assert (same["audit"], same["is_new"]) == (1, False)
+        with database.transaction("test") as connection:
+            connection.execute(text("UPDATE stations SET status = 'closed' WHERE code = 'S2'"))
+        later = json.loads(run("--service", address, "--out", tmp_path / "night").stdout)
+        assert (later["is_new"], later["changed"]) == (True, True)
+        changes = json.loads((tmp_path / "night" / "changes.json").read_text("utf-8"))
+        assert [s["code"] for s in changes["stations"]["closed"]] == ["S2"]
+        wrong = run("--service", address, "--rules", "none", "--out", tmp_path / "x")
+        assert wrong.exit_code == 1
+        assert "circle-10" in wrong.output
+    gone = run("--service", address, "--out", tmp_path / "x")
+    assert gone.exit_code == 1
+    assert "does not answer" in gone.output
+    monkeypatch.setenv("DATABASE_URL", database.url)
+    monkeypatch.setenv("GRIDCIRCLE_HOME", str(tmp_path / "home"))
+    get_settings.cache_clear() if hasattr(get_settings, "cache_clear") else None
+    own = tmp_path / "easy.toml"
+    own.write_text(
+        'name = "easy"\nversion = "1"\ntitle_zh = "一小时"\n[[rules]]\nid = "r"\nkind = "reach"\n'
+        'title_zh = "一小时可达"\nminutes = 60\nshare = 0.1\n',
+        "utf-8",
+    )
+    done = run("--database", "--rules", own, "--out", tmp_path / "straight")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["audit"] == 3
+    assert (tmp_path / "straight" / "report.pdf").read_bytes().startswith(b"%PDF")
+    monkeypatch.undo()
+    get_settings.cache_clear() if hasattr(get_settings, "cache_clear") else None
+    database.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "No city was given"),
+        (("--database", "--service", "http://x"), "given together"),
+        (("--service", "ftp://x"), "no address"),
+        (("--service", "http://name:secret@x"), "name or password"),
+    ],
+)
+def test_what_cannot_be_asked_is_said(arguments: tuple[str, ...], said: str, tmp_path) -> None:
+    done = run(*arguments, "--out", tmp_path / "x")
+    assert done.exit_code == 1
+    assert said in done.output
+    assert not (tmp_path / "x").exists()
 
 
 def test_a_closed_station_is_found_as_the_cause(

@@ -18,21 +18,26 @@ from api.security import page_policy
 from api.service import ServiceDependency
 from data.audits.compare import compare as compare_summaries
 from data.audits.explain import explain_home
-from data.audits.files import write_ledger
+from data.audits.inputs import place_from
+from data.audits.pack import write_geopackage, write_ledger, zip_pack
+from data.audits.rulebook import list_rule_sets, named_rule_set
 from data.audits.runs import (
     KeptAudit,
     audit_homes,
+    audit_inputs,
     audit_places,
     audit_shapes,
+    last_audit,
     list_audits,
     read_audit,
     run_audit,
 )
 from data.audits.whatif import what_if
 from data.errors import NotFoundError
-from data.rules import checked, open_rule_set, rule_set_names
-from geo.rulesets import RuleSetError, rule_set
+from data.rules import checked
+from geo.rulesets import rule_set
 from maps.audit import report_page
+from maps.audit_pack import write_kept_pack
 from maps.audit_week import holiday_in_words, week_in_words, week_of
 from maps.audits import audit_page, audits_page
 from maps.messages import LANGUAGES
@@ -41,6 +46,8 @@ router = APIRouter(tags=["audits"])
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 PDF = "application/pdf"
+GEOPACKAGE = "application/geopackage+sqlite3"
+ZIP = "application/zip"
 PLACES_MOST = 20_000
 
 Longitude = Annotated[float, Field(ge=-180, le=180)]
@@ -53,22 +60,16 @@ class AuditRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     rules: str = Field(
-        default="circle-10", max_length=64, description="Name of a rule set that comes along."
+        default="circle-10",
+        max_length=64,
+        description="Name of a rule set: of the city's own, or one that comes along.",
+    )
+    version: str | None = Field(
+        default=None, max_length=64, description="Its version; the newest if left out."
     )
     rule_set: dict[str, Any] | None = Field(
         default=None, description="The city's own rule set, instead of a name."
     )
-
-
-@router.get(
-    "/api/v1/rule-sets",
-    summary="Rule sets",
-    response_class=JsonResponse,
-    openapi_extra=right("viewer"),
-)
-def rule_sets() -> Response:
-    """List the rule sets that come along, each with its rules, clauses and sources."""
-    return JsonResponse({"rule_sets": [open_rule_set(name).to_dict() for name in rule_set_names()]})
 
 
 @router.post(
@@ -84,13 +85,9 @@ def make(
     """
     if body.rule_set is not None:
         rules = checked(rule_set(body.rule_set, origin="rule_set"))
-    elif body.rules in rule_set_names():
-        rules = open_rule_set(body.rules)
     else:
-        raise RuleSetError(
-            f"No rule set is named {body.rules!r}.",
-            remedy=f"Use one of: {', '.join(rule_set_names())}; or give rule_set.",
-        )
+        with service.database.connect() as connection:
+            rules = named_rule_set(connection, body.rules, body.version)
     number, is_new = run_audit(service.database, service.circles.city(), rules, actor=account.name)
     with service.database.connect() as connection:
         kept = read_audit(connection, number)
@@ -233,7 +230,7 @@ def home(service: ServiceDependency, audit_id: int, building_id: int) -> Respons
 
 
 class WhatIf(BaseModel):
-    """Stations placed and streets joined, longitude first."""
+    """Stations placed and shut, streets joined, gates opened; longitude first."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -241,6 +238,8 @@ class WhatIf(BaseModel):
     links: list[tuple[tuple[Longitude, Latitude], tuple[Longitude, Latitude]]] = Field(
         default=[], max_length=100
     )
+    gates: list[tuple[Longitude, Latitude]] = Field(default=[], max_length=100)
+    closed: list[Annotated[str, Field(max_length=120)]] = Field(default=[], max_length=2000)
 
 
 @router.post(
@@ -250,12 +249,20 @@ class WhatIf(BaseModel):
     openapi_extra=right("auditor"),
 )
 def try_out(service: ServiceDependency, audit_id: int, body: WhatIf) -> Response:
-    """Count who would be covered with more stations, footbridges or gates; keeps nothing."""
+    """Count who would be covered with more or fewer stations, footbridges, gates; keeps nothing."""
     kept = _kept(service, audit_id)
     city = service.circles.city()
     with service.database.connect() as connection:
         return JsonResponse(
-            what_if(connection, city, kept, stations=body.stations, links=body.links)
+            what_if(
+                connection,
+                city,
+                kept,
+                stations=body.stations,
+                links=body.links,
+                gates=body.gates,
+                closed=body.closed,
+            )
         )
 
 
@@ -350,13 +357,71 @@ def ledger(service: ServiceDependency, audit_id: int) -> Response:
     )
 
 
-@router.get("/audits", include_in_schema=False, openapi_extra=right("viewer"))
-def audits(context: Context) -> Response:
-    """Show the kept audits, and make new ones."""
-    return page_response(
-        context,
-        audits_page(context, rule_sets=[open_rule_set(name) for name in rule_set_names()]),
+@router.get(
+    "/api/v1/audits/{audit_id:int}/audit.gpkg",
+    summary="Its layers",
+    response_class=Response,
+    responses={200: {"content": {GEOPACKAGE: {}}}},
+    openapi_extra=right("viewer"),
+)
+def geopackage(service: ServiceDependency, audit_id: int) -> Response:
+    """Write buildings, stations, areas, gap zones, proposals and doubtful links as a GeoPackage."""
+    kept = _kept(service, audit_id)
+    with service.database.connect() as connection:
+        frame = audit_homes(connection, audit_id).drop(columns="building_id")
+        inputs = audit_inputs(connection, audit_id)
+    place = place_from(inputs) if inputs is not None else None
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "audit.gpkg"
+        write_geopackage(path, kept.summary, frame, place)
+        content = path.read_bytes()
+    return Response(
+        content,
+        media_type=GEOPACKAGE,
+        headers={"Content-Disposition": f'attachment; filename="audit-{audit_id}.gpkg"'},
     )
+
+
+@router.get(
+    "/api/v1/audits/{audit_id:int}/pack.zip",
+    summary="Its inspection pack",
+    response_class=Response,
+    responses={200: {"content": {ZIP: {}}}},
+    openapi_extra=right("auditor"),
+)
+def pack(
+    service: ServiceDependency,
+    audit_id: int,
+    previous: Annotated[
+        int | None,
+        Query(ge=0, description="Audit to compare with; the last by the same rule set if left out"),
+    ] = None,
+) -> Response:
+    """Pack all of it: reports, ledger, layers, rules, and every input.
+
+    ``gridcircle audit --pack pack.zip --out again/`` makes the same figures from it alone.
+    """
+    kept = _kept(service, audit_id)
+    with service.database.connect() as connection:
+        if previous is None:
+            previous = last_audit(connection, kept.summary["rule_set"]["name"], before=audit_id)
+        before = read_audit(connection, previous) if previous is not None else None
+        with tempfile.TemporaryDirectory() as folder:
+            write_kept_pack(connection, kept, before, Path(folder))
+            content = zip_pack(Path(folder))
+    return Response(
+        content,
+        media_type=ZIP,
+        headers={"Content-Disposition": f'attachment; filename="audit-{audit_id}.zip"'},
+    )
+
+
+@router.get("/audits", include_in_schema=False, openapi_extra=right("viewer"))
+def audits(context: Context, service: ServiceDependency) -> Response:
+    """Show the kept audits, and make new ones."""
+    with service.database.connect() as connection:
+        rule_sets = list_rule_sets(connection)
+    return page_response(context, audits_page(context, rule_sets=rule_sets))
 
 
 @router.get("/audits/{audit_id:int}", include_in_schema=False, openapi_extra=right("viewer"))

@@ -125,7 +125,7 @@ def _stations(connection: Connection, city: City) -> tuple[NDArray[np.int64], St
 def _premises(connection: Connection) -> SiteRows:
     rows = connection.execute(
         text(
-            "SELECT code, name, kind, ST_X(geom) AS lon, ST_Y(geom) AS lat FROM premises"
+            "SELECT code, name, kind, cost, ST_X(geom) AS lon, ST_Y(geom) AS lat FROM premises"
             " ORDER BY id"
         )
     ).all()
@@ -134,7 +134,7 @@ def _premises(connection: Connection) -> SiteRows:
         _texts([row.name for row in rows]),
         _texts([row.kind for row in rows]),
         np.array([(row.lon, row.lat) for row in rows], float).reshape(-1, 2),
-        np.ones(len(rows)),
+        np.array([np.nan if row.cost is None else row.cost for row in rows], float),
     )
 
 

@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from data.audits.ground import Ground, covered_with, ground_of, walk_homes
+from data.audits.mending import Change
 from data.audits.place import Place
 from data.audits.plain import plain
 from data.audits.remedies import PROPOSALS, described_zones, proposed_sites
@@ -227,12 +228,14 @@ def conduct(
         summary["closures"] = _closures(place, homes, main, walked)
         tell("Looking for sites", 0.75)
         proposals: dict[str, Any] = {"sites": []}
-        best: list[dict[str, Any] | None] = [None] * len(zones.households)
+        options: list[list[Change]] = []
         if propose and outside.any():
-            proposals, best = proposed_sites(place, homes, base, main, rows, zones)
+            proposals, options = proposed_sites(
+                place, homes, base, main, rows, zones, stations, rules.costs, with_all
+            )
         summary["proposals"] = proposals
         summary["zone_count"] = len(zones.households)
-        summary["zones"] = described_zones(place, homes, walked, zones, best, main.meets, with_all)
+        summary["zones"] = described_zones(place, homes, walked, zones, options)
     crs_links = unproject(links.xy.reshape(-1, 2), crs) if len(links) else np.zeros((0, 2))
     crs_links = crs_links.reshape(-1, 2, 2)
     summary["inputs"] = [

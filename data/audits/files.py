@@ -1,27 +1,19 @@
-"""Audits from files to files: a place read without a database, and the pack that is written."""
+"""Audits from files: a place read without a database."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
 from numpy.typing import NDArray
-from openpyxl import Workbook
-from openpyxl.cell import WriteOnlyCell
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
 
-from data.audits.conduct import Audit, Progress
+from data.audits.conduct import Progress
 from data.audits.place import HomeRows, Place, SiteRows, StationRows, located
 from data.audits.staff import with_workers, workers_in_file
 from data.city_files import CityFiles, read_city_files
@@ -30,17 +22,6 @@ from data.importers.layers import read_layer
 from data.importers.stations import read_stations
 from data.models import AREA_LEVELS
 from geo.audit import AreaTable
-
-LEVEL_NAMES = {
-    "city": "全市",
-    "district": "区县",
-    "street": "街道",
-    "community": "社区",
-    "grid": "网格",
-    "compound": "小区",
-}
-ROWS_MOST = 1_000_000
-"""Rows of a sheet: what a spreadsheet shows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +190,9 @@ def _premises(path: Path | None, warnings: list[str]) -> SiteRows:
         frame["name"].to_numpy(object) if "name" in frame else frame["code"].to_numpy(object),
         frame["kind"].to_numpy(object),
         shapely.get_coordinates(frame.geometry.array).reshape(-1, 2),
-        np.ones(len(frame)),
+        pd.to_numeric(frame["cost"], errors="coerce").to_numpy(float)
+        if "cost" in frame
+        else np.full(len(frame), np.nan),
     )
 
 
@@ -240,289 +223,3 @@ def read_summary(path: Path) -> dict[str, Any]:
             remedy="Give the folder of an earlier audit, or its summary.json.",
         ) from error
     return summary
-
-
-def write_pack(
-    out: Path,
-    audit: Audit,
-    place: Place,
-    changes: dict[str, Any] | None,
-    pages: Mapping[str, str | bytes],
-) -> list[Path]:
-    """Write summary, ledger, GeoPackage, rule set and pages; all of them or none.
-
-    Returns
-    -------
-    list of Path
-        The files, sorted.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".gridcircle-") as name:
-        draft = Path(name)
-        _json(draft / "summary.json", audit.summary)
-        _json(draft / "rules.json", audit.summary["rule_set"])
-        if changes is not None:
-            _json(draft / "changes.json", changes)
-        write_ledger(draft / "ledger.xlsx", audit.summary, audit.homes)
-        write_geopackage(draft / "audit.gpkg", audit, place)
-        for page, text in pages.items():
-            (draft / page).write_bytes(text if isinstance(text, bytes) else text.encode())
-        written = []
-        for path in sorted(draft.iterdir()):
-            shutil.move(path, out / path.name)
-            written.append(out / path.name)
-    if changes is None:
-        (out / "changes.json").unlink(missing_ok=True)
-    return written
-
-
-def _json(path: Path, content: Mapping[str, Any]) -> None:
-    text = json.dumps(content, ensure_ascii=False, indent=1, allow_nan=False)
-    path.write_text(text + "\n", "utf-8")
-
-
-_HOME_COLUMNS = (
-    ("code", "编号"),
-    ("name", "名称"),
-    ("households", "户数"),
-    ("people", "人数"),
-    ("reason", "原因"),
-    ("minutes", "步行分钟"),
-    ("over_minutes", "超出分钟"),
-    ("straight_m", "直线米"),
-    ("station", "最近站点编号"),
-    ("station_name", "最近站点"),
-    ("false_circle", "图上圈内"),
-    ("zone", "盲区"),
-    ("estimated", "户数为估算"),
-    ("lon", "经度"),
-    ("lat", "纬度"),
-)
-_HOUR_NAMES = [
-    f"{day} {hour}:00"
-    for day in ("周一", "周二", "周三", "周四", "周五", "周六", "周日", "节假日")
-    for hour in range(24)
-]
-_REASONS = {"far": "过远", "detour": "绕行", "island": "路网孤岛", "off_network": "不临路"}
-_AREA_COLUMNS = (
-    ("rule", "规则"),
-    ("code", "编号"),
-    ("name", "名称"),
-    ("parent", "上级"),
-    ("numerator", "达标数"),
-    ("denominator", "总数"),
-    ("share", "比例"),
-    ("verdict", "结论"),
-)
-_VERDICTS = {"pass": "达标", "fail": "未达标", "unknown": "无法判定"}
-
-
-def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) -> None:
-    """Write the ledger: rules, one sheet a level, buildings outside, zones, proposals, inputs.
-
-    Every text is written as text, so that none is taken for a formula.
-    """
-    book = Workbook(write_only=True)
-    titles = {rule["id"]: rule["title_zh"] for rule in summary["rule_set"]["rules"]}
-    clauses = {
-        rule["id"]: (rule["clause"], rule["source"]) for rule in summary["rule_set"]["rules"]
-    }
-    _sheet(
-        book,
-        "结论 Verdict",
-        ["规则 Rule", "结论 Verdict", "达标数", "总数", "单位", "数值", "要求", "条款", "来源"],
-        [
-            [
-                titles[r["id"]],
-                _VERDICTS[r["verdict"]],
-                r["numerator"],
-                r["denominator"],
-                r["unit"],
-                r["value"],
-                r["required"],
-                *clauses[r["id"]],
-            ]
-            for r in summary["rules"]
-        ],
-    )
-    for level in summary["levels"]:
-        rows = [
-            [
-                {"verdict": _VERDICTS[row["verdict"]], "rule": titles[rule["id"]]}.get(
-                    column, row.get(column)
-                )
-                for column, _ in _AREA_COLUMNS
-            ]
-            for rule in summary["rules"]
-            for row in rule["areas"].get(level, [])
-        ]
-        _sheet(
-            book,
-            f"{LEVEL_NAMES.get(level, level)} {level}",
-            [title for _, title in _AREA_COLUMNS],
-            rows,
-        )
-    if "covered" in homes:
-        outside = homes[~homes["covered"] & (homes["reason"] != "")].sort_values(
-            ["households", "code"], ascending=[False, True]
-        )
-        columns = [(c, t) for c, t in _HOME_COLUMNS if c in outside]
-        columns += [(level, LEVEL_NAMES.get(level, level)) for level in summary["levels"]]
-        table = outside[[c for c, _ in columns]].astype(object)
-        table = table.where(table.notna(), None)
-        table["reason"] = [_REASONS.get(reason, reason) for reason in table["reason"]]
-        _sheet(book, "圈外楼栋 Outside", [t for _, t in columns], table.to_numpy().tolist())
-    _sheet(
-        book,
-        "盲区 Zones",
-        ["序号", "社区", "数量", "楼栋", "最远分钟", "经度", "纬度", "最省一步", "可补"],
-        [
-            [
-                z["rank"],
-                z.get("community", ""),
-                z[summary["unit"]],
-                z["buildings"],
-                z["minutes_max"],
-                z["lon"],
-                z["lat"],
-                _change(z["change"]),
-                z["change"]["gain"] if z["change"] else None,
-            ]
-            for z in summary.get("zones", [])
-        ],
-    )
-    if "areas" in summary.get("week", {}):
-        _sheet(
-            book,
-            "一周覆盖 Week",
-            ["层级", "编号", "名称", "总数", "全部开放时", "低于要求小时", *_HOUR_NAMES],
-            [
-                [
-                    LEVEL_NAMES.get(level, level),
-                    *(row[key] for key in ("code", "name", "total", "best", "hours_below")),
-                    *row["surely"],
-                    *row["holiday"],
-                ]
-                for level, rows in (
-                    ("city", [{**summary["week"], "code": "", "name": summary["city"]["name"]}]),
-                    *summary["week"]["areas"].items(),
-                )
-                for row in rows
-            ],
-        )
-    _sheet(
-        book,
-        "选址建议 Proposals",
-        ["次序", "编号", "名称", "经度", "纬度", "新增覆盖", "累计覆盖", "同数上限"],
-        [
-            [
-                s["rank"],
-                s["code"],
-                s["name"],
-                s["lon"],
-                s["lat"],
-                s["gain"],
-                s["covered"],
-                s["at_most"],
-            ]
-            for s in summary.get("proposals", {}).get("sites", [])
-        ],
-    )
-    _sheet(
-        book,
-        "输入 Inputs",
-        ["类别", "名称", "版本或摘要"],
-        [[i.get("part") or i["kind"], i["name"], i["version"]] for i in summary["inputs"]]
-        + [["digest", "summary", summary["digest"]]],
-    )
-    book.save(path)
-
-
-def _change(change: Mapping[str, Any] | None) -> str:
-    if change is None:
-        return ""
-    if change["kind"] == "link":
-        return "核实路网缺口 check a doubtful link"
-    return f"新设站点 new station: {change['name'] or change['code']}"
-
-
-def _sheet(book: Workbook, title: str, head: Sequence[str], rows: list[list[Any]]) -> None:
-    sheet = book.create_sheet(title)
-    sheet.freeze_panes = "A2"
-    for number, text in enumerate(head, 1):
-        sheet.column_dimensions[get_column_letter(number)].width = max(12, min(40, 2 * len(text)))
-    cells = []
-    for text in head:
-        cell = WriteOnlyCell(sheet, text)
-        cell.font = Font(bold=True)
-        cells.append(cell)
-    sheet.append(cells)
-    for row in rows[:ROWS_MOST]:
-        written = []
-        for value in row:
-            cell = WriteOnlyCell(sheet, value)
-            if isinstance(value, str):
-                cell.data_type = "s"
-            written.append(cell)
-        sheet.append(written)
-
-
-def write_geopackage(path: Path, audit: Audit, place: Place) -> None:
-    """Write buildings, stations, areas by level, gap zones, proposals and doubtful links."""
-    layers: dict[str, gpd.GeoDataFrame] = {}
-    homes = audit.homes
-    layers["buildings"] = gpd.GeoDataFrame(
-        homes.drop(columns=["lon", "lat"]),
-        geometry=gpd.points_from_xy(homes["lon"], homes["lat"]),
-        crs="EPSG:4326",
-    )
-    summary = audit.summary
-    points = pd.DataFrame(summary["stations"])
-    if len(points):
-        layers["stations"] = gpd.GeoDataFrame(
-            points, geometry=gpd.points_from_xy(points["lon"], points["lat"]), crs="EPSG:4326"
-        )
-    main = next((r for r in summary["rules"] if r["id"] == summary["main_rule"]), None)
-    for level, shapes in place.shapes.items():
-        rows = pd.DataFrame({"code": place.areas[level].code, "name": place.areas[level].name})
-        if main is not None and main["areas"].get(level):
-            found = pd.DataFrame(main["areas"][level])[
-                ["code", "numerator", "denominator", "share", "verdict"]
-            ]
-            rows = rows.merge(found, on="code", how="left")
-        layers[f"{level}_areas"] = gpd.GeoDataFrame(rows, geometry=shapes, crs="EPSG:4326")
-    zones = pd.DataFrame(
-        [
-            {k: v for k, v in zone.items() if k not in ("outline", "change")}
-            | {"change": (zone["change"] or {}).get("kind")}
-            for zone in summary.get("zones", [])
-        ]
-    )
-    if len(zones):
-        outlines = [shapely.geometry.shape(z["outline"]) for z in summary["zones"]]
-        layers["zones"] = gpd.GeoDataFrame(zones, geometry=outlines, crs="EPSG:4326")
-    sites = pd.DataFrame(summary.get("proposals", {}).get("sites", []))
-    if len(sites):
-        layers["proposals"] = gpd.GeoDataFrame(
-            sites, geometry=gpd.points_from_xy(sites["lon"], sites["lat"]), crs="EPSG:4326"
-        )
-    if len(audit.links):
-        layers["doubtful_links"] = gpd.GeoDataFrame(
-            {"number": np.arange(1, len(audit.links) + 1)},
-            geometry=shapely.linestrings(audit.links),
-            crs="EPSG:4326",
-        )
-    notes = {
-        "rule_set": f"{summary['rule_set']['name']} {summary['rule_set']['version']}",
-        "network_version": place.network.version,
-        "digest": summary["digest"],
-    }
-    for number, (layer, frame) in enumerate(layers.items()):
-        frame.to_file(
-            path,
-            layer=layer,
-            driver="GPKG",
-            engine="pyogrio",
-            append=number > 0,
-            dataset_metadata=None if number else notes,
-        )

@@ -15,8 +15,10 @@ from sqlalchemy import (
     ForeignKey,
     Identity,
     Integer,
+    LargeBinary,
     String,
     Text,
+    UniqueConstraint,
     func,
 )
 from sqlalchemy.dialects.postgresql import JSONB
@@ -75,3 +77,49 @@ class AuditHome(Base):
     zone: Mapped[int] = mapped_column(Integer)
     areas: Mapped[dict[str, Any]] = mapped_column(JSONB)
     geom: Mapped[Any] = mapped_column(Geometry("POINT", srid=4326))
+
+
+class AuditInput(Base):
+    """A part of the inputs of audits, named by what it holds: audits share what did not change."""
+
+    __tablename__ = "audit_inputs"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    content: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class AuditPart(Base):
+    """Which parts an audit was made from."""
+
+    __tablename__ = "audit_parts"
+
+    audit_id: Mapped[int] = mapped_column(
+        ForeignKey("audits.id", ondelete="CASCADE"), primary_key=True
+    )
+    part: Mapped[str] = mapped_column(String(32), primary_key=True)
+    digest: Mapped[str] = mapped_column(ForeignKey("audit_inputs.digest"), index=True)
+
+
+class KeptRuleSet(Base):
+    """One version of a rule set that a city wrote; versions are never changed.
+
+    ``withdrawn`` hides the whole name from new audits; audits keep their own copy of the rules.
+    """
+
+    __tablename__ = "rule_sets"
+    __table_args__ = (
+        UniqueConstraint("name", "version", name="uq_rule_sets_name"),
+        CheckConstraint("name ~ '^[a-z0-9][a-z0-9._-]*$'", name="name"),
+        CheckConstraint("version <> ''", name="version"),
+    )
+
+    id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    version: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[dt.datetime] = mapped_column(
+        DateTime(timezone=True), server_default=func.now()
+    )
+    actor: Mapped[str] = mapped_column(Text)
+    digest: Mapped[str] = mapped_column(String(64))
+    withdrawn: Mapped[bool] = mapped_column(Boolean, server_default="false")
+    content: Mapped[dict[str, Any]] = mapped_column(JSONB)

@@ -74,7 +74,7 @@ class SiteRows:
     code, name, kind : ndarray of object, shape (c,)
     lonlat : ndarray, shape (c, 2), float64
     cost : ndarray, shape (c,), float64
-        Of opening a station there; 1 where nobody said.
+        Of opening a station there, yuan; NaN where nobody said.
     """
 
     code: NDArray[np.object_]

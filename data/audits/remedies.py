@@ -1,4 +1,4 @@
-"""Remedies: sites that would close gaps, and each gap zone with the one change that mends most."""
+"""Remedies: sites that would close gaps, and each gap zone with the changes that mend it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,19 @@ import shapely
 from numpy.typing import NDArray
 
 from data.audits.ground import Ground
+from data.audits.mending import (
+    Change,
+    cheapest_first,
+    mended_by_links,
+    mended_by_paths,
+    mended_by_sites,
+)
 from data.audits.place import Place
-from geo.audit import Homes, RuleResult, Walked
+from geo.audit import Homes, RuleResult, StationTable, Walked
 from geo.crs import project, unproject
 from geo.gaps import GapZones
-from geo.siting import Pairs, Sites, SiteState, marginal_curve, walk_pairs
+from geo.mends import mends
+from geo.siting import Sites, SiteState, marginal_curve, walk_pairs
 from geo.snapping import SnappedPoints
 
 PROPOSALS = 20
@@ -34,8 +42,28 @@ def proposed_sites(
     main: RuleResult,
     rows: NDArray[np.int64],
     zones: GapZones,
-) -> tuple[dict[str, Any], list[dict[str, Any] | None]]:
-    """Up to `PROPOSALS` sites in the order to open them, and the best one of each zone."""
+    stations: StationTable,
+    costs: dict[str, float],
+    with_links: NDArray[np.bool_],
+) -> tuple[dict[str, Any], list[list[Change]]]:
+    """Up to `PROPOSALS` sites in the order to open them, and changes that mend the first zones.
+
+    Parameters
+    ----------
+    place : Place
+    homes : Homes
+    ground : Ground
+    main : RuleResult
+        Of the rule whose gaps are to be closed.
+    rows : ndarray of int64
+        Stations that count for it.
+    zones : GapZones
+    stations : StationTable
+    costs : dict
+        Of a site, a link, a gate, a crossing, a footbridge, longer hours; in the rule set's unit.
+    with_links : ndarray of bool
+        Whether a home is covered if every doubtful link is there.
+    """
     cutoff = main.rule.cutoff_s
     source = "premises"
     code, name, lonlat = place.sites.code, place.sites.name, place.sites.lonlat
@@ -83,7 +111,76 @@ def proposed_sites(
             for rank, site in enumerate(curve.sites.tolist(), start=1)
         ],
     }
-    return proposals, _zone_sites(pairs, homes, zones, len(rows), code, name, lonlat)
+    price = np.full(len(code), costs["site"])
+    if source == "premises":
+        price = np.where(np.isfinite(place.sites.cost), place.sites.cost, price)
+    count = min(len(zones.households), ZONES_NAMED)
+    options = [
+        mended_by_links(
+            homes.weight,
+            zones.zone,
+            with_links & ~main.meets,  # type: ignore[operator]
+            zones=count,
+            cost=costs["link"],
+        ),
+        mended_by_sites(
+            pairs,
+            homes.weight,
+            zones.zone,
+            zones=count,
+            first=len(rows),
+            kind="site",
+            code=code,
+            name=name,
+            lonlat=lonlat,
+            cost=price,
+        ),
+        mended_by_paths(
+            mends(
+                ground.network,
+                ground.impedance,
+                ground.index,
+                existing,
+                barriers=place.barriers,
+                homes_xy=homes.xy,
+                weight=homes.weight,
+                zone=zones.zone,
+                point_home=place.homes.point_home,
+                zones=count,
+                cutoff_s=cutoff,
+            ),
+            ground.network.crs,
+            zones=count,
+            costs=costs,
+        ),
+    ]
+    key = main.rule.walk
+    if key is not None and key.at:
+        shut = np.setdiff1d(stations.chosen(key.stations, key.facility), rows)
+        late = walk_pairs(
+            ground.network,
+            ground.impedance,
+            ground.index,
+            ground.stations.take(shut),
+            cutoff_s=cutoff,
+        ).grouped(place.homes.point_home, len(place.homes.code))
+        options.append(
+            mended_by_sites(
+                late,
+                homes.weight,
+                zones.zone,
+                zones=count,
+                first=0,
+                kind="hours",
+                code=place.stations.code[shut],
+                name=place.stations.name[shut],
+                lonlat=place.stations.lonlat[shut],
+                cost=np.full(len(shut), costs["hours"]),
+            )
+        )
+    return proposals, [
+        [change for part in some for change in part] for some in zip(*options, strict=True)
+    ]
 
 
 def _joined(a: SnappedPoints, b: SnappedPoints) -> SnappedPoints:
@@ -98,49 +195,12 @@ def _joined(a: SnappedPoints, b: SnappedPoints) -> SnappedPoints:
     )
 
 
-def _zone_sites(
-    pairs: Pairs,
-    homes: Homes,
-    zones: GapZones,
-    existing: int,
-    code: NDArray[np.object_],
-    name: NDArray[np.object_],
-    lonlat: NDArray[np.float64],
-) -> list[dict[str, Any] | None]:
-    """Best single site for each zone."""
-    best: list[dict[str, Any] | None] = [None] * len(zones.households)
-    of_site = np.repeat(np.arange(pairs.sites), np.diff(pairs.site_offsets))
-    zone = zones.zone[pairs.demand]
-    useful = (zone >= 0) & (zone < ZONES_NAMED) & (of_site >= existing)
-    key = zone[useful].astype(np.int64) * pairs.sites + of_site[useful]
-    keys, row = np.unique(key, return_inverse=True)
-    gain = np.bincount(row, weights=homes.weight[pairs.demand[useful]], minlength=len(keys))
-    # The last of each zone in rising order of gain, ties to the lower site.
-    order = np.lexsort((-keys, gain, keys // pairs.sites))
-    last = np.ones(len(keys), np.bool_)
-    last[:-1] = np.diff(keys[order] // pairs.sites) != 0
-    for at in order[last].tolist():
-        number, site = divmod(int(keys[at]), pairs.sites)
-        here = site - existing
-        best[number] = {
-            "kind": "site",
-            "code": code[here],
-            "name": name[here],
-            "lon": round(float(lonlat[here, 0]), 7),
-            "lat": round(float(lonlat[here, 1]), 7),
-            "gain": float(gain[at]),
-        }
-    return best
-
-
 def described_zones(
     place: Place,
     homes: Homes,
     walked: Walked,
     zones: GapZones,
-    best: list[dict[str, Any] | None],
-    meets: NDArray[np.bool_],
-    with_all: NDArray[np.bool_],
+    options: list[list[Change]],
 ) -> list[dict[str, Any]]:
     """Gap zones as rows, the one with most households first."""
     crs = place.network.crs
@@ -148,16 +208,13 @@ def described_zones(
     inside_zones = np.flatnonzero(zones.zone >= 0)
     by_zone = inside_zones[np.argsort(zones.zone[inside_zones], kind="stable")]
     ends = np.cumsum(zones.points)
-    weight, unit = homes.weight, homes.unit
+    unit = homes.unit
     for number in range(min(len(zones.households), ZONES_MOST)):
         members = by_zone[ends[number] - zones.points[number] : ends[number]]
         seconds = walked.seconds[members]
         reached = np.isfinite(seconds)
-        mended = float(weight[members][with_all[members] & ~meets[members]].sum())
-        change = best[number]
-        # A link costs a look at the place; a station costs a station.
-        if mended >= 0.5 * zones.households[number] and mended > 0:
-            change = {"kind": "link", "gain": mended}
+        found = options[number] if number < len(options) else []
+        ranked = cheapest_first(found, float(zones.households[number]))
         centre = unproject(zones.centre_xy[number : number + 1], crs)[0]
         shape = shapely.transform(zones.outline[number], lambda xy: unproject(xy, crs))
         communities = place.areas.get("community")
@@ -168,7 +225,8 @@ def described_zones(
             "minutes_max": float(seconds[reached].max() / 60) if reached.any() else None,
             "lon": round(float(centre[0]), 6),
             "lat": round(float(centre[1]), 6),
-            "change": change,
+            "change": ranked[0] if ranked else None,
+            "options": ranked,
             "outline": json.loads(
                 shapely.to_geojson(shapely.set_precision(shapely.simplify(shape, 1e-5), 1e-6))
             ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from collections.abc import Mapping
@@ -16,6 +17,7 @@ from sqlalchemy import Connection, text
 
 from data.audits.city_place import place_of
 from data.audits.conduct import Audit, conduct
+from data.audits.inputs import inputs_of
 from data.audits.place import Place
 from data.circles import City
 from data.database import Database
@@ -110,6 +112,7 @@ def run_audit(database: Database, city: City, rules: RuleSet, *, actor: str) -> 
             ).scalar_one()
             return known, False
         _write_homes(connection, number, city, place, found)
+        _write_inputs(connection, number, place)
     return int(number), True
 
 
@@ -161,6 +164,47 @@ def _write_homes(
         },
     )
     connection.execute(text("ANALYZE audit_homes"))
+
+
+def _write_inputs(connection: Connection, number: int, place: Place) -> None:
+    """Keep what the audit was made from; parts that another audit has are kept once."""
+    for part, content in inputs_of(place).items():
+        digest = hashlib.sha256(content).hexdigest()
+        connection.execute(
+            text(
+                "INSERT INTO audit_inputs (digest, content) VALUES (:digest, :content)"
+                " ON CONFLICT (digest) DO NOTHING"
+            ),
+            {"digest": digest, "content": content},
+        )
+        connection.execute(
+            text("INSERT INTO audit_parts VALUES (:audit, :part, :digest)"),
+            {"audit": number, "part": part, "digest": digest},
+        )
+
+
+def audit_inputs(connection: Connection, number: int) -> dict[str, bytes] | None:
+    """What an audit was made from, as `data.audits.inputs.inputs_of` wrote it; None if not kept."""
+    rows = connection.execute(
+        text(
+            "SELECT part, content FROM audit_parts JOIN audit_inputs USING (digest)"
+            " WHERE audit_id = :id"
+        ),
+        {"id": number},
+    ).all()
+    return {row.part: bytes(row.content) for row in rows} or None
+
+
+def last_audit(connection: Connection, rule_set: str, *, before: int | None = None) -> int | None:
+    """Number of the newest audit by a rule set, of those made before another."""
+    number: int | None = connection.execute(
+        text(
+            "SELECT max(id) FROM audits WHERE rule_set = :rule_set"
+            " AND (CAST(:before AS bigint) IS NULL OR id < :before)"
+        ),
+        {"rule_set": rule_set, "before": before},
+    ).scalar_one()
+    return number
 
 
 def list_audits(

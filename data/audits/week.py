@@ -24,6 +24,8 @@ HOLIDAY = dt.datetime(2024, 5, 1, tzinfo=TIME_ZONE)
 """Labour Day of 2024, a Wednesday."""
 LEVELS = ("district", "street", "community")
 """Levels whose weeks are kept with an audit."""
+NEARLY = 0.01
+"""Share of the total by which an hour may fall short of the best and still be called as good."""
 _STATES = {"open": OPEN, "closed": SHUT, "holiday": SHUT, "unknown": UNKNOWN}
 
 
@@ -97,7 +99,8 @@ def week_summary(
         ``unit``, ``required``, ``stations_of_unknown_hours``; for the city ``total``, ``best`` (all
         stations open), ``surely``, ``perhaps`` (168 numbers), ``holiday`` (24), ``hours_below``
         and ``below``; the same of each area under ``areas``, by level, without ``perhaps``. Below
-        means below the promise or, where even all stations open do not keep it, below those.
+        means below ``held``: the promise or, where no hour keeps it, `NEARLY` of the total less
+        than the best hour, ``peak``.
     """
     states = np.concatenate([week, open_holiday(hours)], axis=1)
     rows: dict[str, tuple[NDArray[np.int32], int]] = {"": (np.zeros(len(weight), np.int32), 1)}
@@ -128,10 +131,15 @@ def week_summary(
 def _told(cover: HourCover, row: int, share: float) -> dict[str, Any]:
     total, best = float(cover.total[row]), float(cover.best[row])
     surely = cover.surely[row, :168]
-    held = min(share * total, best)
+    # Where no hour keeps the promise, hours are held against the best of the week.
+    peak = float(surely.max())
+    promised = share * total
+    held = promised if peak >= promised * (1 - 1e-12) else peak - NEARLY * total
     return {
         "total": total,
         "best": best,
+        "peak": peak,
+        "held": held,
         "surely": surely.tolist(),
         "holiday": cover.surely[row, 168:].tolist(),
         "hours_below": int((surely < share * total * (1 - 1e-12)).sum()),

@@ -59,6 +59,8 @@ _COUNTS = {
         "people": (0, 20_000),
     }
 }
+_SIZES = ("area_m2", "cost")
+"""Numbers of premises: square metres, and yuan of opening a station there."""
 _NEEDED = {"areas": ("name", "level"), "patrol_points": ("kind",), "premises": ("kind",)}
 _OPTIONAL_LINKS = ("parent_code", "compound_code", "community_code")
 
@@ -161,7 +163,7 @@ def read_layer(
         *_TEXT[layer],
         *_WORDS.get(layer, {}),
         *_COUNTS.get(layer, {}),
-        *(("area_m2",) if layer == "premises" else ()),
+        *(_SIZES if layer == "premises" else ()),
     }
     report.left_out_columns += [
         LeftOutColumn(c, f"no field of {layer}")
@@ -257,16 +259,23 @@ def _row(
             continue
         if field != "units":
             row[f"{field}_source"] = "none" if row[field] is None else "surveyed"
-    if layer == "premises" and "area_m2" in cells:
+    for field in _SIZES if layer == "premises" else ():
+        if field not in cells:
+            continue
         try:
-            row["area_m2"] = number(cells["area_m2"])
+            row[field] = _size(cells[field])
         except CellError as error:
             faults.append(
-                Reject(
-                    int(str(number_)), column["area_m2"], cells["area_m2"], str(error), error.remedy
-                )
+                Reject(int(str(number_)), column[field], cells[field], str(error), error.remedy)
             )
     return row, faults
+
+
+def _size(cell: object) -> float | None:
+    value = number(cell)
+    if value is not None and value < 0:
+        raise CellError("is below 0", "Write 0 or more, or leave the cell empty.")
+    return value
 
 
 def _shapes(

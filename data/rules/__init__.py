@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
+from typing import Any
 
 from data.models import FACILITIES, STATION_KINDS
 from geo.rulesets import RuleSet, RuleSetError, rule_set
@@ -66,3 +67,40 @@ def checked(rules: RuleSet) -> RuleSet:
                     remedy=f"Use any of: {', '.join(known)}.",
                 )
     return rules
+
+
+def read_toml(text: str) -> RuleSet:
+    """Read a rule set from the text of a TOML file.
+
+    Raises
+    ------
+    RuleSetError
+        If it is no TOML or written wrongly.
+    """
+    try:
+        content = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise RuleSetError(
+            f"This is no TOML: {error}.", remedy="See docs/audits.md for an example."
+        ) from error
+    return checked(rule_set(content, origin=str(content.get("name") or "TOML")))
+
+
+def write_toml(rules: RuleSet) -> str:
+    """Write a rule set as TOML that reads back as the same."""
+    content = rules.to_dict()
+    lines = [
+        f"{key} = {_toml(content[key])}"
+        for key in ("name", "version", "title_zh", "title_en", "note")
+        if content[key]
+    ]
+    lines += ["", "[costs]", *(f"{key} = {_toml(value)}" for key, value in rules.costs.items())]
+    for rule in content["rules"]:
+        lines += ["", "[[rules]]"]
+        lines += [f"{key} = {_toml(value)}" for key, value in rule.items() if value not in ("", [])]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    """Write a text, number, truth or list; JSON writes those as TOML does, save for one letter."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

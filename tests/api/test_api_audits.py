@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import io
 import re
+import zipfile
 
+import geopandas as gpd
 import httpx
 import openpyxl
 import pytest
 from town import buildings, lonlat
+
+from data.audits.conduct import conduct
+from data.audits.inputs import place_from
+from data.audits.pack import read_pack, unzip_pack
+from data.errors import SourceFileError
+from geo.rulesets import rule_set
 
 
 @pytest.fixture(scope="module")
@@ -211,3 +219,75 @@ def test_the_week_is_told_for_the_city_and_each_area(client, made):
     missing = client.get(address, params={"level": "community", "code": "none"})
     assert missing.status_code == 404
     assert missing.json()["remedy"]
+
+
+def test_the_pack_makes_the_same_audit_again_from_itself_alone(client, made, tmp_path):
+    answer = client.get(f"/api/v1/audits/{made['id']}/pack.zip", timeout=300)
+    assert answer.status_code == 200, answer.text
+    path = tmp_path / "pack.zip"
+    path.write_bytes(answer.content)
+    packed = read_pack(path)
+    assert packed.summary["digest"] == made["digest"]
+    rules = rule_set(packed.rules, origin="rules.json")
+    again = conduct(place_from(packed.inputs), rules)
+    assert again.summary["digest"] == made["digest"]
+    with zipfile.ZipFile(path) as archive:
+        names = set(archive.namelist())
+        layers = archive.read("audit.gpkg")
+    assert {"report.html", "report.pdf", "ledger.xlsx", "README.txt", "manifest.json"} <= names
+    (tmp_path / "audit.gpkg").write_bytes(layers)
+    homes = gpd.read_file(tmp_path / "audit.gpkg", layer="buildings")
+    rule = by_id(made)["reach-10"]
+    assert homes.loc[homes["covered"], "households"].sum() == rule["numerator"]
+    assert "community_areas" in gpd.list_layers(tmp_path / "audit.gpkg")["name"].tolist()
+    alone = client.get(f"/api/v1/audits/{made['id']}/audit.gpkg")
+    assert alone.headers["content-type"] == "application/geopackage+sqlite3"
+    (tmp_path / "alone.gpkg").write_bytes(alone.content)
+    assert len(gpd.read_file(tmp_path / "alone.gpkg", layer="buildings")) == len(homes)
+
+
+def test_a_changed_file_of_a_pack_is_refused(client, made, tmp_path):
+    content = client.get(f"/api/v1/audits/{made['id']}/pack.zip", timeout=300).content
+    unzip_pack(content, tmp_path / "pack")
+    assert read_pack(tmp_path / "pack").summary["digest"] == made["digest"]
+    homes = tmp_path / "pack" / "inputs" / "homes.npz"
+    homes.write_bytes(homes.read_bytes()[:-7] + b"changed")
+    with pytest.raises(SourceFileError, match=re.escape("inputs/homes.npz is not the file")):
+        read_pack(tmp_path / "pack")
+    homes.unlink()
+    with pytest.raises(SourceFileError, match=re.escape("it has no inputs/homes.npz")):
+        read_pack(tmp_path / "pack")
+    with pytest.raises(SourceFileError, match="no pack"):
+        unzip_pack(content[:1000], tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
+def test_what_if_a_station_shut_is_what_the_closures_say(client, made):
+    address = f"/api/v1/audits/{made['id']}/what-if"
+    assert made["closures"]
+    for closure in made["closures"]:
+        told = client.post(address, json={"closed": [closure["code"]]}).json()
+        assert told["lost_weight"] == closure["households"]
+        assert told["before"] - told["after"] == closure["households"]
+        assert len(told["lost_at"]) == len(told["lost_ids"]) == told["lost"] > 0
+    codes = [s["code"] for s in made["stations"] if s["kind"] != "rider_station"]
+    none = client.post(address, json={"closed": codes}).json()
+    assert none["after"] == 0
+    again = client.post(
+        address,
+        json={"closed": codes, "stations": [[s["lon"], s["lat"]] for s in made["stations"]]},
+    ).json()
+    assert again["after"] >= made["closures"][0]["households"]
+    wrong = client.post(address, json={"closed": ["nobody"]})
+    assert wrong.status_code == 422
+    assert "'nobody'" in wrong.json()["detail"]
+
+
+def test_what_if_a_gate_opened_never_loses_anybody(client, made):
+    address = f"/api/v1/audits/{made['id']}/what-if"
+    told = client.post(address, json={"gates": [lonlat(291, 150)]}).json()
+    assert told["after"] >= told["before"]
+    assert told["lost"] == 0
+    nowhere = client.post(address, json={"gates": [lonlat(500, 350)]})
+    assert nowhere.status_code == 422
+    assert "near gate 1" in nowhere.json()["detail"]

@@ -84,12 +84,77 @@ def test_an_audit_is_made_read_explained_and_tried_out(browser: Browser, url: st
     told = page.locator("#gc-home").inner_text()
     for word in ("绕行", "清河", "红色驿站一号", "绕行系数"):
         assert word in told
-    page.get_by_role("button", name="画便桥").click()
+    page.get_by_role("button", name="架便桥").click()
     click_at(page, 700, 900)
     page.get_by_text("请点击另一端").wait_for()
     click_at(page, 800, 900)
     page.get_by_text("新增覆盖").wait_for()
     assert "新增覆盖 0 " not in page.locator("#gc-whatif").inner_text()
+    page.get_by_role("button", name="放新站").click()
+    click_at(page, 1200, 300)
+    page.locator(".gc-trial li").nth(1).wait_for()
+    page.wait_for_load_state("networkidle")
+    with_both = page.locator(".gc-trial-answer").inner_text()
+    pin = page.locator(".gc-trial-station").bounding_box()
+    assert pin
+    page.mouse.move(pin["x"] + 14, pin["y"] + 14)
+    page.mouse.down()
+    page.mouse.move(pin["x"] + 160, pin["y"] + 60, steps=8)
+    with page.expect_response("**/what-if") as answered:
+        page.mouse.up()
+    assert answered.value.status == 200
+    moved = answered.value.request.post_data_json["stations"][0]
+    # Undo brings the pin back to where it was dropped first, then takes it away.
+    with page.expect_response("**/what-if") as answered:
+        page.get_by_role("button", name="撤销").click()
+    first = answered.value.request.post_data_json["stations"][0]
+    assert first != moved
+    page.wait_for_function(
+        "text => document.querySelector('.gc-trial-answer').innerText === text", arg=with_both
+    )
+    with page.expect_response("**/what-if"):
+        page.get_by_role("button", name="撤销").click()
+    assert page.locator(".gc-trial li").count() == 1
+    with page.expect_response("**/what-if"):
+        page.get_by_role("button", name="重做").click()
+    assert page.locator(".gc-trial li").count() == 2
+    page.get_by_role("button", name="清除").click()
+    assert page.locator(".gc-trial li").count() == 0
+    assert page.locator(".gc-trial-answer").inner_text() == ""
+    page.get_by_role("button", name="关一个站").click()
+    with page.expect_response("**/what-if") as answered:
+        page.locator(".gc-pin-service_centre").first.dispatch_event("click")
+    assert len(answered.value.request.post_data_json["closed"]) == 1
+    page.locator(".gc-lost").wait_for()
+    assert int(page.get_attribute(".gc-trial-answer", "data-ms") or 9999) < 1000
+    assert errors == []
+    page.close()
+
+
+def test_a_rule_set_is_copied_changed_kept_and_used(browser: Browser, url: str) -> None:
+    page, errors = opened(browser, 1280, 860)
+    page.goto(f"{url}/rule-sets?lang=zh")
+    page.locator(".gc-rule-set", has_text="十分钟党群服务圈").locator("summary").click()
+    page.get_by_role("button", name="复制后修改").first.click()
+    form = page.locator("#gc-rule-form")
+    form.get_by_label("中文名称").first.fill("本市十二分钟圈")
+    form.locator(".gc-rule-edit").first.locator("summary").click()
+    form.get_by_label("步行分钟").first.fill("12")
+    form.get_by_role("button", name="保存为此版本").click()
+    page.get_by_text("已保存“本市十二分钟圈”").wait_for()
+    kept = page.locator(".gc-rule-set", has_text="本市十二分钟圈")
+    kept.locator("summary").click()
+    assert kept.locator(".gc-versions li").count() == 1
+    kept.get_by_role("button", name="修改为新版本").click()
+    form.locator(".gc-rule-edit").first.locator("summary").click()
+    form.get_by_label("步行分钟").first.fill("-1")
+    form.get_by_role("button", name="保存为此版本").click()
+    form.get_by_label("步行分钟").first.fill("13")
+    form.get_by_role("button", name="保存为此版本").click()
+    page.locator(".gc-rule-set", has_text="本市十二分钟圈").locator("summary").click()
+    assert page.locator(".gc-versions li").count() == 2
+    page.goto(f"{url}/audits?lang=zh")
+    assert "本市十二分钟圈" in page.locator("#gc-rule-set").inner_text()
     assert errors == []
     page.close()
 

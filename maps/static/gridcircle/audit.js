@@ -40,7 +40,7 @@ Gridcircle.begin = function (map) {
         `${number(first.numerator)} / ${number(first.denominator)} ${unit} · ${title(audit.rule_set)} (${audit.rule_set.name} ${audit.rule_set.version}) · ${new Date(page.createdAt).toLocaleString(page.language === "zh" ? "zh-CN" : "en")}`) : null,
       audit.advisory ? element("p", { class: "gc-note" }, w("advisory")) : null,
       element("p", { class: "gc-links" },
-        ...[["report_link", "report.html"], ["pdf_link", `report.pdf?lang=${page.language}`], ["public_link", "report.html?public=true"], ["ledger_link", "ledger.xlsx"], ["json_link", ""]].map(([key, tail]) =>
+        ...[["report_link", "report.html"], ["pdf_link", `report.pdf?lang=${page.language}`], ["public_link", "report.html?public=true"], ["ledger_link", "ledger.xlsx"], ["gpkg_link", "audit.gpkg"], ["pack_link", "pack.zip"], ["json_link", ""]].map(([key, tail]) =>
           element("a", { href: tail ? `${base}/${tail}` : base, target: "_blank", rel: "noopener" }, w(key)))),
     );
   }
@@ -136,10 +136,20 @@ Gridcircle.begin = function (map) {
     map.setView([lat, lon], 17, { animate: false });
   };
 
-  function change(zone) {
-    if (!zone.change) return w("change_none");
-    const values = { gain: number(zone.change.gain), unit, name: zone.change.name || zone.change.code };
-    return w(`change_${zone.change.kind}`, values);
+  function change(found) {
+    if (!found) return w("change_none");
+    const values = { gain: number(found.gain), unit, name: found.name || found.code, metres: number(found.metres) };
+    const said = w(`change_${found.kind}`, values);
+    return found.cost === undefined ? said : `${said} · ${w("cost_about", { cost: number(found.cost) })}`;
+  }
+
+  /** A change that can be tried on the map, with a button that does. */
+  function tryable(found) {
+    const step = { site: ["station", [found.lon, found.lat]], gate: ["bridge", found.line], crossing: ["crossing", found.line], footbridge: ["bridge", found.line] }[found.kind];
+    return element("li", {}, element("span", {}, change(found)), step ? element("button", { type: "button", class: "gc-quiet", onclick: () => {
+      goTo(found.lat, found.lon);
+      trial.put(...step);
+    } }, w("try_it")) : "");
   }
 
   function zones() {
@@ -154,7 +164,9 @@ Gridcircle.begin = function (map) {
               Gridcircle.show(map, shape.getBounds().pad(0.3));
             } },
             element("b", {}, `${number(zone[audit.unit])} ${unit} · ${zone.buildings} ${w("buildings")} · ${w("max_minutes")} ${minutes(zone.minutes_max)}`),
-            element("small", {}, zone.community ? `${zone.community} · ` : "", change(zone))))))
+            element("small", {}, zone.community ? `${zone.community} · ` : "", change(zone.change))),
+            zone.options?.length ? element("details", { class: "gc-options" }, element("summary", {}, `${w("other_changes")} (${zone.options.length})`),
+              element("ul", {}, ...zone.options.map(tryable))) : "")))
         : element("p", { class: "gc-hint" }, w("nothing")));
     for (const zone of list) {
       L.geoJSON(zone.outline, { style: { color: "#1b1b1b", weight: 1.6, dashArray: "5 4", fillOpacity: 0 }, interactive: false }).addTo(marks);
@@ -242,7 +254,7 @@ Gridcircle.begin = function (map) {
 
   function strip(told) {
     const total = told.total || 1;
-    const held = Math.min(told.required, told.best / total) * (1 - 1e-12);
+    const held = (told.held / total) * (1 - 1e-12);
     const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday"];
     const values = [...told.surely, ...told.holiday];
     return element("div", { class: "gc-week", role: "img", "aria-label": `${w("week")}: ${told.words.join(" ")}` },
@@ -285,6 +297,8 @@ Gridcircle.begin = function (map) {
               element("li", {}, `${w(a.level)} ${a.name || a.code}`, element("small", {}, `${share(a.before)} → ${share(a.after)} · ${a.causes.map((c) => w(c)).join("、")}`))))));
   }
 
+  const trial = GridcircleTrial(map, { base, w, share });
+
   // Dots.
   let asking = null;
   async function places() {
@@ -301,7 +315,7 @@ Gridcircle.begin = function (map) {
       const dot = L.circleMarker([lat, lon], { renderer, pane: "dots", radius, weight: reason ? 1 : 0, color: "#fff", fillOpacity: 0.92,
         fillColor: page.colours[reason || "covered"] });
       dot.bindTooltip(() => element("span", {}, `${name} · ${number(households)} ${unit} · ${reason ? w(reason) : w("inside")} · ${minutes(m)}`), { className: "gc-tip", direction: "top" });
-      dot.on("click", (event) => { L.DomEvent.stop(event); if (!placing) explain(id); });
+      dot.on("click", (event) => { L.DomEvent.stop(event); if (!trial.isPlacing()) explain(id); });
       dots.addLayer(dot);
     }
     byId("gc-more").hidden = !found.more;
@@ -346,54 +360,6 @@ Gridcircle.begin = function (map) {
     if (Gridcircle.isNarrow() && byId("gc-panel").dataset.state === "low") byId("gc-panel").dataset.state = "half";
   }
 
-  // What if.
-  let placing = null;
-  let pending = null;
-  const tried = { stations: [], links: [] };
-  const trial = L.layerGroup().addTo(map);
-  const answer = element("p", { class: "gc-note", role: "status" });
-  function whatIf() {
-    const button = (key, mode) => element("button", { type: "button", class: "gc-quiet", onclick: () => {
-      placing = mode; pending = null; answer.textContent = w("click_map");
-      map.getContainer().style.cursor = "crosshair";
-      if (Gridcircle.isNarrow()) byId("gc-panel").dataset.state = "low";
-    } }, w(key));
-    byId("gc-whatif").replaceChildren(
-      element("h2", {}, w("whatif")), element("p", { class: "gc-hint" }, w("whatif_hint")),
-      element("p", { class: "gc-links" }, button("add_station", "station"), button("add_link", "link"),
-        element("button", { type: "button", class: "gc-quiet", onclick: () => {
-          tried.stations = []; tried.links = []; trial.clearLayers(); placing = pending = null; answer.textContent = "";
-          map.getContainer().style.cursor = "";
-        } }, w("clear"))), answer);
-  }
-  map.on("click", (event) => {
-    if (!placing) return;
-    const at = [Number(event.latlng.lng.toFixed(7)), Number(event.latlng.lat.toFixed(7))];
-    if (placing === "station") {
-      tried.stations.push(at);
-      const pin = L.marker(event.latlng, { draggable: true, icon: L.divIcon({ className: "gc-rank gc-site", html: element("span", {}, "+"), iconSize: [26, 26] }) }).addTo(trial);
-      pin.on("dragend", () => { const p = pin.getLatLng(); at[0] = Number(p.lng.toFixed(7)); at[1] = Number(p.lat.toFixed(7)); tryOut(); });
-    } else if (!pending) {
-      pending = at;
-      answer.textContent = w("click_second");
-      return;
-    } else {
-      tried.links.push([pending, at]);
-      L.polyline([[pending[1], pending[0]], [at[1], at[0]]], { color: "#1a7f4b", weight: 5 }).addTo(trial);
-      pending = null;
-    }
-    placing = null;
-    map.getContainer().style.cursor = "";
-    tryOut();
-  });
-  async function tryOut() {
-    const told = await Gridcircle.guarded(() => Gridcircle.ask(`${base}/what-if`, { body: tried }));
-    if (!told) return;
-    answer.textContent = w("gain_now", { n: number(told.after - told.before), unit, before: share(told.before / told.total), after: share(told.after / told.total) });
-    if (Gridcircle.isNarrow()) byId("gc-panel").dataset.state = "half";
-    byId("gc-whatif").scrollIntoView({ block: "nearest" });
-  }
-
   byId("gc-legend").replaceChildren(...Object.entries(page.colours).map(([name, color]) =>
     Gridcircle.legendRow(Gridcircle.swatch({ background: color, borderRadius: "50%", width: "13px" }), w(name))));
 
@@ -406,14 +372,16 @@ Gridcircle.begin = function (map) {
     areas();
     zones();
     sites();
-    whatIf();
+    trial.draw(unit);
     await week();
     quality();
     map.on("moveend", places);
     await places();
     for (const station of audit.stations) {
-      marks.addLayer(Gridcircle.stationMarker({ geometry: { coordinates: [station.lon, station.lat] },
-        properties: { kind: station.kind, status: "open", name: station.name } }, { small: true }));
+      const marker = Gridcircle.stationMarker({ geometry: { coordinates: [station.lon, station.lat] },
+        properties: { kind: station.kind, status: "open", name: station.name } }, { small: true });
+      marker.on("click", (event) => { L.DomEvent.stop(event); trial.station(station); });
+      marks.addLayer(marker);
     }
     await changes();
     byId("gc-verdict").dataset.ready = "true";

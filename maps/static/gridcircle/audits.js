@@ -21,7 +21,8 @@ Gridcircle.begin = function () {
   select.addEventListener("change", describe);
   const start = element("button", { type: "button", class: "gc-button gc-wide-button", onclick: make }, w("run"));
   byId("gc-new").append(
-    element("label", { class: "gc-field" }, w("rules"), select), about, start);
+    element("label", { class: "gc-field" }, w("rules"), select), about, start,
+    element("p", { class: "gc-hint" }, element("a", { href: `/rule-sets?lang=${page.language}` }, `${w("rule_sets")} ›`)));
   describe();
   if (!page.hasNetwork) start.disabled = true;
 
