@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -64,6 +65,8 @@ class Guard:
         Names and addresses, without port, that the Host header may hold. This is what stops a
         foreign page from reaching a loopback service through a name of its own (DNS rebinding).
     max_body_bytes : int
+    larger : mapping of pattern to int
+        Bytes where a path takes larger bodies.
     """
 
     def __init__(
@@ -72,10 +75,12 @@ class Guard:
         *,
         hosts: Iterable[str] = LOOPBACK_HOSTS,
         max_body_bytes: int = MAX_BODY_BYTES,
+        larger: Mapping[re.Pattern[str], int] = MappingProxyType({}),
     ) -> None:
         self.app = app
         self.hosts = frozenset(host.strip("[]").lower() for host in hosts)
         self.max_body_bytes = max_body_bytes
+        self.larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the request, then pass it on."""
@@ -89,13 +94,18 @@ class Guard:
             await send(message)
 
         try:
-            self._check(scope["method"], Headers(scope=scope), scope.get("scheme", "http"))
+            most = self._most_bytes(scope["path"])
+            self._check(scope["method"], Headers(scope=scope), scope.get("scheme", "http"), most)
         except GridcircleError as error:
             await error_response(error, scope["path"])(scope, receive, send_guarded)
             return
-        await self.app(scope, self._limited(receive), send_guarded)
+        await self.app(scope, _limited(receive, most), send_guarded)
 
-    def _check(self, method: str, headers: Headers, scheme: str) -> None:
+    def _most_bytes(self, path: str) -> int:
+        found = (most for pattern, most in self.larger.items() if pattern.fullmatch(path))
+        return next(found, self.max_body_bytes)
+
+    def _check(self, method: str, headers: Headers, scheme: str, most: int) -> None:
         host = headers.get("host", "")
         if host_name(host) not in self.hosts:
             raise HostRefusedError(
@@ -105,27 +115,28 @@ class Guard:
         if method not in SAFE_METHODS:
             check_origin(headers, scheme, host)
         length = headers.get("content-length", "0")
-        if not length.isdigit() or int(length) > self.max_body_bytes:
+        if not length.isdigit() or int(length) > most:
             raise BodyTooLargeError(
                 f"The body has {length} bytes.",
-                remedy=f"Send at most {self.max_body_bytes} bytes; large files are imported with "
+                remedy=f"Send at most {most} bytes; large files are imported with "
                 "the command line.",
             )
 
-    def _limited(self, receive: Receive) -> Receive:
-        """Count what comes in chunks without a length."""
-        taken = 0
 
-        async def receive_limited() -> Message:
-            nonlocal taken
-            message = await receive()
-            taken += len(message.get("body", b""))
-            if taken > self.max_body_bytes:
-                # FastAPI lets HTTP errors through while it reads a body, and only these.
-                raise HTTPException(413, f"The body has more than {self.max_body_bytes} bytes.")
-            return message
+def _limited(receive: Receive, most: int) -> Receive:
+    """Count what comes in chunks without a length."""
+    taken = 0
 
-        return receive_limited
+    async def receive_limited() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > most:
+            # FastAPI lets HTTP errors through while it reads a body, and only these.
+            raise HTTPException(413, f"The body has more than {most} bytes.")
+        return message
+
+    return receive_limited
 
 
 def add_headers(headers: MutableHeaders) -> None:

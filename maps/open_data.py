@@ -42,7 +42,8 @@ def as_geojson(edition: Edition, base_url: str) -> bytes:
                     "geometry": {"type": "Point", "coordinates": [row["lon"], row["lat"]]},
                     "properties": {
                         k: v for k, v in _row(row).items() if k not in {"id", "lon", "lat"}
-                    },
+                    }
+                    | _photo(row, base_url, "photo"),
                 }
                 for row in content["stations"]
             ],
@@ -80,10 +81,17 @@ def as_feed(edition: Edition, base_url: str) -> bytes:
                     "tags": [station.kind_words],
                     "_station": _row(station.row),
                 }
+                | _photo(station.row, base_url, "image")
                 for station in listed
             ],
         }
     )
+
+
+def _photo(row: Mapping[str, Any], base_url: str, member: str) -> dict[str, str]:
+    """Where the photo is, for stations that have one."""
+    photo = row.get("photo")
+    return {member: f"{base_url}/photos/{photo['digest']}.webp"} if photo else {}
 
 
 def as_csv(edition: Edition, base_url: str) -> bytes:  # noqa: ARG001

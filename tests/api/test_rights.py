@@ -38,6 +38,7 @@ PUBLIC_ROUTES = {
     "/s/sw.js",
     "/s/{slug}",
     "/s/{slug}/nearest",
+    "/s/{slug}/photos/{name}",
     "/s/{slug}/reports",
     "/s/{slug}/{name}",
     "/s/{slug}/{number}/{name}",
