@@ -34,6 +34,7 @@ PUBLIC_ROUTES = {
     "/.well-known/gridcircle-stations",
     "/s/c/{compound_id}",
     "/s/c/{compound_id}/editions/{number}",
+    "/s/c/{compound_id}/editions/{number}/{name}",
     "/s/c/{compound_id}/{name}",
     "/s/sw.js",
     "/s/{slug}",

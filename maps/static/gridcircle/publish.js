@@ -311,7 +311,9 @@
     byId("pb-compound-state").textContent = is
       ? fill(words.compound_public, { n: about.number, d: new Date(about.published_at).toLocaleDateString(data.language) })
       : words.compound_private;
-    byId("pb-compound-public").hidden = byId("pb-compound-withdraw").hidden = !is;
+    byId("pb-compound-public").hidden = byId("pb-compound-frame").hidden = byId("pb-compound-withdraw").hidden = !is;
+    const name = compound.selectedOptions[0].textContent.replace(/"/g, "");
+    byId("pb-compound-embed").value = `<iframe src="${location.origin}${about.address}/embed" width="100%" height="640" style="border:0" title="${name}"></iframe>`;
     document.querySelectorAll("[data-public]").forEach((link) => {
       link.href = `${about.address}${link.dataset.public}?lang=${data.language}`;
     });
