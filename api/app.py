@@ -34,6 +34,7 @@ from api.routers import (
     history,
     layers,
     pages,
+    photos,
     plan_design,
     plan_imports,
     plan_pages,
@@ -55,6 +56,7 @@ from api.security import CONTENT_POLICY, HEADERS, LOOPBACK_HOSTS, Guard, page_po
 from api.service import Service
 from api.sign_on import SignOn
 from data.database import Database
+from data.editions.photos import MOST_BYTES
 from data.errors import RightMissingError
 from data.settings import Settings
 from maps.reference import reference_page
@@ -127,6 +129,7 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         publications,
         compounds,  # before publish and riders, whose addresses hold names there
         publish,
+        photos,  # before riders, whose addresses hold names there
         riders,
         plan_pages,
         problem_kinds,
@@ -163,7 +166,10 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
     if settings.accounts == "on":
         app.add_middleware(rights.KeepPrivate)
     hosts = {*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts}
-    larger = {plan_imports.IMPORT_PATH: plan_imports.MAX_UPLOAD_BYTES}
+    larger = {
+        photos.PATH: MOST_BYTES + 1,
+        plan_imports.IMPORT_PATH: plan_imports.MAX_UPLOAD_BYTES,
+    }
     app.add_middleware(Guard, hosts=hosts, larger=larger)
     app.add_middleware(ServeReady, shelf=service.published, hosts=hosts)
     app.state.protocol = lane_protocol(service.published, hosts)

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -64,7 +65,7 @@ class Guard:
         Names and addresses, without port, that the Host header may hold. This is what stops a
         foreign page from reaching a loopback service through a name of its own (DNS rebinding).
     max_body_bytes : int
-    larger : mapping of str to int, optional
+    larger : mapping of pattern to int
         Paths that take larger bodies, with how many bytes; they read them piece by piece.
     """
 
@@ -74,12 +75,12 @@ class Guard:
         *,
         hosts: Iterable[str] = LOOPBACK_HOSTS,
         max_body_bytes: int = MAX_BODY_BYTES,
-        larger: Mapping[str, int] | None = None,
+        larger: Mapping[re.Pattern[str], int] = MappingProxyType({}),
     ) -> None:
         self.app = app
         self.hosts = frozenset(host.strip("[]").lower() for host in hosts)
         self.max_body_bytes = max_body_bytes
-        self.larger = dict(larger or {})
+        self.larger = larger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Check the request, then pass it on."""
@@ -92,13 +93,17 @@ class Guard:
                 add_headers(MutableHeaders(scope=message))
             await send(message)
 
-        most = self.larger.get(scope["path"], self.max_body_bytes)
         try:
+            most = self._most_bytes(scope["path"])
             self._check(scope["method"], Headers(scope=scope), scope.get("scheme", "http"), most)
         except GridcircleError as error:
             await error_response(error, scope["path"])(scope, receive, send_guarded)
             return
         await self.app(scope, _limited(receive, most), send_guarded)
+
+    def _most_bytes(self, path: str) -> int:
+        found = (most for pattern, most in self.larger.items() if pattern.fullmatch(path))
+        return next(found, self.max_body_bytes)
 
     def _check(self, method: str, headers: Headers, scheme: str, most: int) -> None:
         host = headers.get("host", "")

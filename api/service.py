@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import threading
 import time
@@ -94,6 +95,8 @@ class Service:
         self._warming: threading.Thread | None = None
         self._designs: DesignWorker | None = None
         self._closing = threading.Event()
+        # More at once than cores would only take turns at Python's lock.
+        self._drawing = threading.Semaphore(os.cpu_count() or 1)
         self.first_administrator: tuple[str, str | None] | None = None
 
     @property
@@ -194,9 +197,10 @@ class Service:
         lines = lines or origin.station is not None
 
         def drawn() -> Drawn:
-            features = draw_catchments(
-                city, origin, travel, minutes=minutes, method=method, lines=lines
-            )
+            with self._drawing:
+                features = draw_catchments(
+                    city, origin, travel, minutes=minutes, method=method, lines=lines
+                )
             return len(dump(features)), features
 
         key = (city.ground, origin.key, travel.key, minutes, method, lines)

@@ -152,11 +152,11 @@ def _feature(
 ) -> Feature:
     crs = city.network.crs
     rows = np.unique(city.buildings.point_building[one.demand])
-    polygon = _degrees(one.polygon, crs)
+    geometry, bbox = _polygon(one.polygon, crs)
     feature: Feature = {
         "type": "Feature",
-        "bbox": shapely.bounds(polygon).tolist(),
-        "geometry": orjson.Fragment(shapely.to_geojson(polygon)),
+        "bbox": bbox,
+        "geometry": geometry,
         "properties": {
             "minutes": int(minutes) if float(minutes).is_integer() else minutes,
             "reached_m": round(one.reached_m, 1),
@@ -186,6 +186,20 @@ def sums(buildings: Buildings, rows: NDArray[np.integer[Any]]) -> dict[str, int]
 def geojson(shape: shapely.Geometry, crs: str) -> orjson.Fragment:
     """GeoJSON geometry, in WGS84 degrees, of a shape in the metres of a network."""
     return orjson.Fragment(shapely.to_geojson(_degrees(shape, crs)))
+
+
+def _polygon(shape: shapely.MultiPolygon, crs: str) -> tuple[orjson.Fragment, list[float]]:
+    """GeoJSON of a polygon in WGS84 degrees, and its bounds; quicker than by GEOS."""
+    rings, part_of = shapely.get_rings(shapely.get_parts(shape), return_index=True)
+    xy, ring_of = shapely.get_coordinates(rings, return_index=True)
+    lonlat = unproject(xy, crs).round(DECIMALS)
+    ends = np.searchsorted(ring_of, np.arange(len(rings) + 1)).tolist()
+    parts: list[list[NDArray[np.float64]]] = [[] for _ in range(shapely.get_num_geometries(shape))]
+    for ring, part in enumerate(part_of.tolist()):
+        parts[part].append(lonlat[ends[ring] : ends[ring + 1]])
+    geometry = {"type": "MultiPolygon", "coordinates": parts}
+    bbox = [*lonlat.min(axis=0).tolist(), *lonlat.max(axis=0).tolist()] if len(lonlat) else []
+    return orjson.Fragment(orjson.dumps(geometry, option=orjson.OPT_SERIALIZE_NUMPY)), bbox
 
 
 def _degrees(shape: shapely.Geometry, crs: str) -> shapely.Geometry:

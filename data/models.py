@@ -629,6 +629,7 @@ EDITED_TABLES = (
 import data.accounts.models  # noqa: E402
 import data.audits.models  # noqa: E402
 import data.editions.models  # noqa: E402
+import data.editions.photo_models  # noqa: E402
 import data.plans.design_models  # noqa: E402
 import data.plans.import_models  # noqa: E402
 import data.plans.models  # noqa: E402, F401

@@ -83,7 +83,8 @@ class DemandPoints:
     def __init__(self, snapped: SnappedPoints, xy: NDArray[np.float64]) -> None:
         self.snapped = snapped
         self.xy = xy
-        self._tree = shapely.STRtree(shapely.points(xy))
+        self._by_x = np.argsort(xy[:, 0], kind="stable")
+        self._xy_by_x = np.ascontiguousarray(xy[self._by_x])
         self._priced: TargetIndex | None = None
 
     def priced(self, network: WalkNetwork, impedance: Impedance) -> TargetIndex:
@@ -93,9 +94,26 @@ class DemandPoints:
             priced = self._priced = TargetIndex(network, impedance, self.snapped)
         return priced
 
-    def within(self, bounds: tuple[float, float, float, float]) -> NDArray[np.int64]:
-        """Points within west, south, east, north (metres), rising."""
-        return np.sort(self._tree.query(shapely.box(*bounds)))
+    def around(
+        self, bounds: Sequence[float], reached: NDArray[np.int32], margin_m: float
+    ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+        """Where the points in and around some bounds and around reached ones are.
+
+        Parameters
+        ----------
+        bounds : sequence of float
+            West, south, east, north, metres; NaN where there are none.
+        reached : ndarray
+            Numbers of points, rising.
+        margin_m : float
+
+        Returns
+        -------
+        tuple of ndarray
+            Places, shape (k, 2), from west to east, and which of them are reached.
+        """
+        box = _box_around(np.array(bounds), self.xy, reached, margin_m)
+        return _in_box(self._xy_by_x, self._by_x, box, reached)
 
 
 class Walls:
@@ -213,16 +231,9 @@ def catchments(
                 mine = slice(pairs.offsets[s], pairs.offsets[s + 1])
                 timely = pairs.cost_mm[mine] <= cutoff_mm
                 reached, costs = pairs.target[mine][timely], pairs.cost_mm[mine][timely]
-                around = shapely.total_bounds(
-                    np.append(shapely.points(demand.xy[reached]), polygon)
-                )
+                at, timely = demand.around(polygon.bounds, reached, 10.0)
                 polygon, wrong_in, wrong_out = separate(
-                    polygon,
-                    demand.xy,
-                    demand.within(_widened(tuple(around), 10.0)),
-                    reached,
-                    station_xy=station_xy[s],
-                    walls=walls,
+                    polygon, at, timely, station_xy=station_xy[s], walls=walls
                 )
             made.append(
                 Catchment(
@@ -249,8 +260,39 @@ _NO_LINES = MultiLineString()
 _NOBODY = np.zeros(0, np.int32)
 
 
-def _widened(bounds: tuple[float, ...], by_m: float) -> tuple[float, float, float, float]:
-    return bounds[0] - by_m, bounds[1] - by_m, bounds[2] + by_m, bounds[3] + by_m
+@kernel
+def _box_around(bounds, xy, reached, margin):  # type: ignore[no-untyped-def]
+    """Bounds that hold the reached points too, widened."""
+    box = np.array([np.inf, np.inf, -np.inf, -np.inf])
+    if not np.isnan(bounds[0]):
+        box[:] = bounds
+    for k in range(len(reached)):
+        x, y = xy[reached[k], 0], xy[reached[k], 1]
+        box[0], box[1] = min(box[0], x), min(box[1], y)
+        box[2], box[3] = max(box[2], x), max(box[3], y)
+    box[:2] -= margin
+    box[2:] += margin
+    return box
+
+
+@kernel
+def _in_box(xy_by_x, by_x, box, reached):  # type: ignore[no-untyped-def]
+    """Points of a box, from west to east, and which of them are among the reached ones."""
+    first = np.searchsorted(xy_by_x[:, 0], box[0], side="left")
+    last = np.searchsorted(xy_by_x[:, 0], box[2], side="right")
+    count = 0
+    for k in range(first, last):
+        count += box[1] <= xy_by_x[k, 1] <= box[3]
+    at = np.empty((count, 2))
+    timely = np.empty(count, np.bool_)
+    count = 0
+    for k in range(first, last):
+        if box[1] <= xy_by_x[k, 1] <= box[3]:
+            at[count] = xy_by_x[k]
+            place = np.searchsorted(reached, by_x[k])
+            timely[count] = place < len(reached) and reached[place] == by_x[k]
+            count += 1
+    return at, timely
 
 
 def _polygons(geometry: shapely.Geometry) -> MultiPolygon:

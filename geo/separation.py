@@ -22,9 +22,8 @@ LEAST_M = 1e-3
 
 def separate(
     area: MultiPolygon,
-    xy: NDArray[np.float64],
-    near: NDArray[np.int64],
-    reached: NDArray[np.int32],
+    at: NDArray[np.float64],
+    timely: NDArray[np.bool_],
     *,
     station_xy: NDArray[np.float64],
     walls: shapely.STRtree | None = None,
@@ -40,12 +39,10 @@ def separate(
     Parameters
     ----------
     area : MultiPolygon
-    xy : ndarray, shape (n, 2)
-        All homes, metres.
-    near : ndarray
-        Homes around the polygon and around the reached homes, rising.
-    reached : ndarray
-        Homes reached in time, rising; the others are not.
+    at : ndarray, shape (n, 2)
+        Homes in and around the polygon and all reached ones, metres, from west to east.
+    timely : ndarray, shape (n,), bool
+        Which of them are reached in time.
     station_xy : ndarray, shape (2,)
         Stays inside.
     walls : STRtree, optional
@@ -57,14 +54,9 @@ def separate(
         The polygon; homes wrongly inside and wrongly outside that remain (homes that share one
         spot but not one street, or the station's spot but not its time).
     """
-    homes = np.union1d(near, reached)
-    if not len(homes):
+    if not len(at):
         return area, 0, 0
-    timely = np.isin(homes, reached, assume_unique=True)
-    at = xy[homes]
-    shapely.prepare(area)
-    inside = shapely.contains_xy(area, at[:, 0], at[:, 1])
-    by_outline = _by_outline(at, area)
+    inside, by_outline = _sides(at, area)
     added = timely & (~inside | by_outline)
     at_station = np.hypot(*(at - station_xy).T) < 2 * LEAST_M
     removed = ~timely & (inside | by_outline) & ~at_station
@@ -85,6 +77,7 @@ def separate(
         if isinstance(part, Polygon) and not part.is_empty
     ]
     result = MultiPolygon(parts)
+    shapely.prepare(result)
     # Elsewhere nothing has changed: no disc reaches a home of the other kind.
     touched = by_outline | (inside != timely)
     inside[touched] = shapely.contains_xy(result, at[touched, 0], at[touched, 1])
@@ -126,42 +119,49 @@ def _before_walls(
     return shapes
 
 
-def _by_outline(at: NDArray[np.float64], area: MultiPolygon) -> NDArray[np.bool_]:
-    """Points at most a disc's radius from the outline of an area."""
+def _sides(
+    at: NDArray[np.float64], area: MultiPolygon
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Points inside an area, and points at most a disc's radius from its outline.
+
+    ``at`` runs from west to east. On the outline itself either side may be said.
+    """
     xy, ring = shapely.get_coordinates(
         shapely.get_rings(shapely.get_parts(area)), return_index=True
     )
-    order = np.argsort(at[:, 0], kind="stable")
-    found = np.zeros(len(at), np.bool_)
-    _mark_near(np.ascontiguousarray(at[order]), xy, ring, DISC_M, found)
-    near = np.empty(len(at), np.bool_)
-    near[order] = found
-    return near
+    return _mark_sides(at, xy, ring, DISC_M)
 
 
 @kernel
-def _mark_near(at, xy, ring, radius, found):  # type: ignore[no-untyped-def]
-    """Mark the points, sorted from west to east, that are near a piece of the rings."""
+def _mark_sides(at, xy, ring, radius):  # type: ignore[no-untyped-def]
+    """Count for each point the pieces of the rings above it, and mark where one is near."""
+    inside = np.zeros(len(at), np.bool_)
+    near = np.zeros(len(at), np.bool_)
     for s in range(len(xy) - 1):
         if ring[s] != ring[s + 1]:
             continue
         ax, ay, bx, by = xy[s, 0], xy[s, 1], xy[s + 1, 0], xy[s + 1, 1]
         low, high = 0, len(at)
+        west, east = min(ax, bx), max(ax, bx)
         while low < high:
             middle = (low + high) // 2
-            if at[middle, 0] < min(ax, bx) - radius:
+            if at[middle, 0] < west - radius:
                 low = middle + 1
             else:
                 high = middle
         south, north = min(ay, by) - radius, max(ay, by) + radius
         dx, dy = bx - ax, by - ay
         length2 = dx * dx + dy * dy
-        while low < len(at) and at[low, 0] <= max(ax, bx) + radius:
-            if not found[low] and south <= at[low, 1] <= north:
-                px, py = at[low, 0] - ax, at[low, 1] - ay
+        while low < len(at) and at[low, 0] <= east + radius:
+            x, y = at[low, 0], at[low, 1]
+            if (ax > x) != (bx > x) and y < ay + (x - ax) * dy / dx:
+                inside[low] = not inside[low]
+            if not near[low] and south <= y <= north:
+                px, py = x - ax, y - ay
                 t = 0.0
                 if length2 > 0:
                     t = min(1.0, max(0.0, (px * dx + py * dy) / length2))
                 px, py = px - t * dx, py - t * dy
-                found[low] = px * px + py * py <= radius * radius
+                near[low] = px * px + py * py <= radius * radius
             low += 1
+    return inside, near

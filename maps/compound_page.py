@@ -31,6 +31,8 @@ def compound_page(
     today: dt.date,
     number: int | None = None,
     address: str | None = None,
+    embed: bool = False,
+    newest: bool = True,
 ) -> str:
     """Write a compound's page.
 
@@ -46,6 +48,10 @@ def compound_page(
     address : str, optional
         Path of the published page, for links to the other forms; without it the page is a file
         that stands alone.
+    embed : bool
+        Whether it stands in a frame of another site; its links then open outside of it.
+    newest : bool
+        Whether it is the newest edition; an older one links the forms of its own.
 
     Returns
     -------
@@ -83,6 +89,9 @@ def compound_page(
             about=words["printed"].format(d=today.isoformat(), a=compound.attribution),
             edition=words["edition"].format(n=number) if number else "",
             address=address,
+            here=address if newest or address is None else f"{address}/editions/{number}",
+            embed=embed,
+            newest=newest,
         )
     )
 
@@ -134,7 +143,7 @@ def _label_size(labels: list[tuple[Any, ...]]) -> float:
     size = 15.0
     at = np.array([label[1:] for label in labels]).reshape(-1, 2)
     ems = np.array([sum(0.6 if ord(c) < 0x2E80 else 1.0 for c in label[0]) for label in labels])
-    while size > 6:
+    while size > 3.5:
         half = np.column_stack([ems * size / 2, np.full(len(labels), size * 0.55)])
         boxes = shapely.box(*np.hstack([at - half, at + half]).T)
         pairs = shapely.STRtree(boxes).query(boxes, predicate="intersects")

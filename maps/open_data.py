@@ -42,7 +42,8 @@ def as_geojson(edition: Edition, base_url: str) -> bytes:
                     "geometry": {"type": "Point", "coordinates": [row["lon"], row["lat"]]},
                     "properties": {
                         k: v for k, v in _row(row).items() if k not in {"id", "lon", "lat"}
-                    },
+                    }
+                    | _photo(row, base_url, "photo"),
                 }
                 for row in content["stations"]
             ],
@@ -80,10 +81,17 @@ def as_feed(edition: Edition, base_url: str) -> bytes:
                     "tags": [station.kind_words],
                     "_station": _row(station.row),
                 }
+                | _photo(station.row, base_url, "image")
                 for station in listed
             ],
         }
     )
+
+
+def _photo(row: Mapping[str, Any], base_url: str, member: str) -> dict[str, str]:
+    """Where the photo is, for stations that have one."""
+    photo = row.get("photo")
+    return {member: f"{base_url}/photos/{photo['digest']}.webp"} if photo else {}
 
 
 def as_csv(edition: Edition, base_url: str) -> bytes:  # noqa: ARG001
@@ -93,7 +101,7 @@ def as_csv(edition: Edition, base_url: str) -> bytes:  # noqa: ARG001
     writer.writeheader()
     for row in edition.content["stations"]:
         values = _row(row) | {"facilities": ";".join(row["facilities"])}
-        writer.writerow({key: _no_formula(value) for key, value in values.items()})
+        writer.writerow({key: no_formula(value) for key, value in values.items()})
     return b"\xef\xbb\xbf" + out.getvalue().encode()
 
 
@@ -102,27 +110,27 @@ def as_kml(edition: Edition, base_url: str) -> bytes:
     words = public_words("zh")
     root = ET.Element("kml", xmlns="http://www.opengis.net/kml/2.2")
     document = ET.SubElement(root, "Document")
-    ET.SubElement(document, "name").text = _xml(edition.content["title"])
-    ET.SubElement(document, "description").text = _xml(_source(edition, base_url))
+    ET.SubElement(document, "name").text = xml_text(edition.content["title"])
+    ET.SubElement(document, "description").text = xml_text(_source(edition, base_url))
     listed = public_stations(edition, "zh", edition.published_at.date())
     for kind in edition.content["kinds"]:
         folder = ET.SubElement(document, "Folder")
         ET.SubElement(folder, "name").text = words[f"kind_{kind}"]
         for station in (s for s in listed if s.row["kind"] == kind):
             place = ET.SubElement(folder, "Placemark", id=f"s{station.row['id']}")
-            ET.SubElement(place, "name").text = _xml(station.row["name"])
-            ET.SubElement(place, "address").text = _xml(station.row["address"])
-            ET.SubElement(place, "description").text = _xml(
+            ET.SubElement(place, "name").text = xml_text(station.row["name"])
+            ET.SubElement(place, "address").text = xml_text(station.row["address"])
+            ET.SubElement(place, "description").text = xml_text(
                 f"{station.hours_words}\n{'、'.join(station.facility_words)}"
             )
             extra = ET.SubElement(place, "ExtendedData")
             for key in ("opening_hours", "verified_on"):
                 data = ET.SubElement(extra, "Data", name=key)
-                ET.SubElement(data, "value").text = _xml(str(_row(station.row)[key] or ""))
+                ET.SubElement(data, "value").text = xml_text(str(_row(station.row)[key] or ""))
             point = ET.SubElement(place, "Point")
             at = f"{station.row['lon']},{station.row['lat']}"
             ET.SubElement(point, "coordinates").text = at
-    return _document(root)
+    return xml_document(root)
 
 
 def as_gpx(edition: Edition, base_url: str) -> bytes:
@@ -131,18 +139,18 @@ def as_gpx(edition: Edition, base_url: str) -> bytes:
         "gpx", xmlns="http://www.topografix.com/GPX/1/1", version="1.1", creator="Gridcircle"
     )
     about = ET.SubElement(root, "metadata")
-    ET.SubElement(about, "name").text = _xml(edition.content["title"])
-    ET.SubElement(about, "desc").text = _xml(_source(edition, base_url))
+    ET.SubElement(about, "name").text = xml_text(edition.content["title"])
+    ET.SubElement(about, "desc").text = xml_text(_source(edition, base_url))
     ET.SubElement(about, "time").text = edition.content["published_at"]
     for station in public_stations(edition, "zh", edition.published_at.date()):
         row = station.row
         point = ET.SubElement(root, "wpt", lat=str(row["lat"]), lon=str(row["lon"]))
-        ET.SubElement(point, "name").text = _xml(row["name"])
-        ET.SubElement(point, "desc").text = _xml(
+        ET.SubElement(point, "name").text = xml_text(row["name"])
+        ET.SubElement(point, "desc").text = xml_text(
             f"{station.hours_words} {'、'.join(station.facility_words)}".strip()
         )
         ET.SubElement(point, "type").text = station.kind_words
-    return _document(root)
+    return xml_document(root)
 
 
 DATA_FORMS: Mapping[str, tuple[str, Callable[[Edition, str], bytes]]] = MappingProxyType(
@@ -181,16 +189,17 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
     return {key: values[key] for key in _COLUMNS}
 
 
-def _no_formula(value: Any) -> Any:
+def no_formula(value: Any) -> Any:
     """Text that a spreadsheet would run as a formula, made text again."""
     return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@"} else value
 
 
-def _xml(words: str) -> str:
+def xml_text(words: str) -> str:
     """Leave out what XML 1.0 cannot hold."""
     return "".join(c for c in words if c in "\t\n\r" or (ord(c) >= 32 and c not in "\ufffe\uffff"))
 
 
-def _document(root: ET.Element) -> bytes:
+def xml_document(root: ET.Element) -> bytes:
+    """Write a document with its declaration, UTF-8."""
     body: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
     return body

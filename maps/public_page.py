@@ -161,6 +161,7 @@ def public_page(
             stations=[
                 {
                     **row,
+                    **_photo(row, base, draft=form == "preview"),
                     "hours_words": station.hours_words,
                     "facility_words": station.facility_words,
                     "verified_words": station.verified_words,
@@ -210,6 +211,16 @@ def _is_old(verified_on: str | None, today: dt.date) -> bool:
         return True
     days = days_since_verified(dt.date.fromisoformat(verified_on), today)
     return days is None or days > VERIFIED_DAYS
+
+
+def _photo(row: Mapping[str, Any], base: str, *, draft: bool) -> dict[str, Any]:
+    """The photo and where it is; before publishing, where publishers alone see it."""
+    photo = row.get("photo")  # editions of before there were photos have none
+    if not photo:
+        return {"photo": None}
+    public = f"{base}/photos/{photo['digest']}.webp"
+    private = f"/api/v1/stations/{row['id']}/photo"
+    return {"photo": photo, "photo_address": private if draft else public}
 
 
 def _needs(row: Mapping[str, Any]) -> list[str]:

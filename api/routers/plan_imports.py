@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -37,7 +38,7 @@ from geo.repair import TOLERANCE_M
 
 router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
 
-IMPORT_PATH = "/api/v1/plans/import"
+IMPORT_PATH = re.compile(r"/api/v1/plans/import")
 MAX_UPLOAD_BYTES = 256 << 20
 """Most bytes of a file of grids; other bodies are small (`api.security`)."""
 STAGES = ("waiting", "reading", "repairing", "writing")

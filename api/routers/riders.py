@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 import re
@@ -25,6 +26,7 @@ from api.service import Service, ServiceDependency
 from data.catchments import Origin, draw_catchments
 from data.editions.base_map import pack_base_map
 from data.editions.nearest import RIDE_MAX_S, WALK_MAX_S, as_json
+from data.editions.photos import published_photo
 from data.editions.publishing import SLUG, Edition, public_maps, read_edition, read_publication
 from data.editions.reports import add_report
 from data.errors import NotFoundError
@@ -310,7 +312,11 @@ def sign(request: Request, service: ServiceDependency, slug: str, station_id: in
         )
     city, travel = service.circles.city(), service.circles.travel("norm")
     address = f"{public_base(request, service)}/s/{slug}"
-    key = ("sign", edition.digest, station_id, language, city.ground, address)
+    photo: bytes | None = None
+    if row.get("photo"):
+        with service.database.connect() as connection, contextlib.suppress(NotFoundError):
+            photo = published_photo(connection, slug, row["photo"]["digest"]).image
+    key = ("sign", edition.digest, station_id, language, city.ground, address, photo is None)
 
     def make() -> Ready:
         with service.database.connect() as connection:
@@ -323,7 +329,7 @@ def sign(request: Request, service: ServiceDependency, slug: str, station_id: in
             circle = None
         pdf = door_sign(
             edition, station_id, language, address=f"{address}#s{station_id}",
-            base_map=base_map, circle=circle, minutes=SIGN_MINUTES,
+            base_map=base_map, circle=circle, minutes=SIGN_MINUTES, photo=photo,
         )  # fmt: skip
         return _file(pdf, "application/pdf", CURRENT)
 

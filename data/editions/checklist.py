@@ -12,6 +12,7 @@ import numpy as np
 from sqlalchemy import Connection, text
 
 from data.circles import City, Travel
+from data.editions.photos import photos_of
 from data.layers import area_id
 from data.opening import is_readable
 
@@ -32,11 +33,11 @@ class Check:
     Attributes
     ----------
     key : str
-        public, personal, entrance, hours, facilities or verified.
+        public, personal, entrance, hours, facilities, verified or photo.
     verdict : {"good", "warning", "bad"}
         A station with a bad check is not published.
     value : float, int, str or None
-        What was found: metres for the entrance, days for verified.
+        What was found: metres for the entrance, days for verified, the digest of the photo.
     """
 
     key: str
@@ -52,7 +53,7 @@ class CheckedStation:
     ----------
     row : mapping
         id, version, kind, name, address, opening_hours, facilities, verified_on, community,
-        lon, lat.
+        lon, lat, photo (digest, width and height, or None).
     checks : tuple of Check
     left_out : bool
         Whether the publisher took it off the map.
@@ -100,7 +101,9 @@ def read_candidates(
         ),
         values,
     )
-    return [dict(row) for row in rows.mappings()]
+    found = [dict(row) for row in rows.mappings()]
+    photos = photos_of(connection, [row["id"] for row in found])
+    return [row | {"photo": photos.get(row["id"])} for row in found]
 
 
 def check_stations(
@@ -143,6 +146,7 @@ def _checks(row: Mapping[str, Any], edge: int, access_mm: int, today: dt.date) -
         Check("hours", "good" if is_readable(hours) else "bad", hours),
         Check("facilities", "good" if row["facilities"] else "bad", len(row["facilities"])),
         Check("verified", "good" if fresh else "warning", days),
+        Check("photo", "good", (row["photo"] or {}).get("digest")),  # nobody needs one
     ]
 
 

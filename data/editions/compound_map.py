@@ -146,8 +146,15 @@ def _number(words: str, compound: str) -> str:
     return found[1] if found else words.removeprefix(compound).strip()
 
 
-def as_geojson(compound: CompoundMap) -> bytes:
-    """Write outline, buildings, gates and stops as a FeatureCollection."""
+def as_geojson(compound: CompoundMap, about: dict[str, Any] | None = None) -> bytes:
+    """Write outline, buildings, gates and stops as a FeatureCollection.
+
+    Parameters
+    ----------
+    compound : CompoundMap
+    about : dict, optional
+        Further members: of which edition it is.
+    """
 
     def feature(kind: str, geometry: Any, **properties: Any) -> dict[str, Any]:
         shape = orjson.Fragment(shapely.to_geojson(geometry))
@@ -158,6 +165,7 @@ def as_geojson(compound: CompoundMap) -> bytes:
             "type": "FeatureCollection",
             "name": compound.name,
             "attribution": compound.attribution,
+            **(about or {}),
             "features": [
                 feature("compound", compound.outline, name=compound.name),
                 *(feature("building", g, number=name) for name, g in compound.buildings),

@@ -473,6 +473,7 @@ def _published(row: Mapping[str, Any]) -> dict[str, Any]:
         "hours": row["opening_hours"],
         "facilities": list(row["facilities"]),
         "verified_on": row["verified_on"].isoformat() if row["verified_on"] else None,
+        "photo": row["photo"],
     }
 
 

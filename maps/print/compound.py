@@ -54,6 +54,8 @@ COMPOUND_WORDS = {
         "map_app": "用{app}地图打开",
         "north": "北在上方",
         "edition": "第 {n} 版",
+        "old": "这是旧版，已不是最新。",
+        "newest": "看最新版",
         "printed": "{d} 制图 · 底图 {a} · WGS84",
     },
     "en": {
@@ -83,6 +85,8 @@ COMPOUND_WORDS = {
         "map_app": "Open in {app}",
         "north": "north is up",
         "edition": "edition {n}",
+        "old": "This is an older edition.",
+        "newest": "See the newest",
         "printed": "drawn {d} · map data {a} · WGS84",
     },
 }
@@ -106,7 +110,12 @@ def labelled_gates(
 
 
 def compound_sheet(
-    compound: CompoundMap, language: str, *, today: dt.date, address: str | None = None
+    compound: CompoundMap,
+    language: str,
+    *,
+    today: dt.date,
+    address: str | None = None,
+    number: int | None = None,
 ) -> bytes:
     """Draw a compound on A4, vector PDF.
 
@@ -118,10 +127,16 @@ def compound_sheet(
         Printed on the sheet.
     address : str, optional
         Of the published page, which the QR code then leads to instead of the first open gate.
+    number : int, optional
+        Of the edition, printed beside the title and at the foot.
     """
     own, shared = COMPOUND_WORDS[language], WORDS[language]
     title = own["title"].format(n=compound.name or "—")
     about = own["printed"].format(d=today.isoformat(), a=compound.attribution)
+    if number is not None:
+        about = f"{own['edition'].format(n=number)} · {about}"
+    below = " · ".join(part for part in (compound.community, own["edition"].format(n=number) if
+                                         number is not None else "") if part)  # fmt: skip
     gates = labelled_gates(compound, language)
     main = next((gate for gate in gates if gate[2] == "all"), gates[0] if gates else None)
     go = own["go"].format(g=main[1]) if main else ""
@@ -133,7 +148,7 @@ def compound_sheet(
         297,
         title=title,
         words=[
-            title, compound.community, about, go, go_more, *own.values(), *shared.values(), "—…□P",
+            title, below, about, "0123456789", go, go_more, *own.values(), *shared.values(), "—…□P",
             *(part for gate in gates for part in gate[:4]), *(name for name, _ in compound.stops),
             *(name for name, _ in compound.buildings), "ABCDEFGHIJKLMNOPQRSTUVWXYZ",
         ],
@@ -141,7 +156,7 @@ def compound_sheet(
     sheet.box(0, 0, 210, 27, fill=NAVY)
     sheet.box(0, 27, 210, 1.2, fill=GOLD)
     sheet.text(10, 15.5, title, 9.5, colour=PAPER, bold=True, width=190)
-    sheet.text(10, 23, compound.community, 3.8, colour="#c9d7e5", width=190)
+    sheet.text(10, 23, below, 3.8, colour="#c9d7e5", width=190)
     frame = Frame.around(
         10, 34, 190, 190, shapely.get_coordinates(compound.outline), margin_mm=14, least_m=60
     )

@@ -13,8 +13,9 @@ import numpy as np
 import pypdfium2
 import segno
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageOps
 from reportlab.lib.colors import HexColor
+from reportlab.lib.utils import ImageReader
 from reportlab.pdfbase import pdfmetrics
 from reportlab.pdfgen.canvas import Canvas
 
@@ -220,6 +221,22 @@ class Sheet:
                     )
                     start = None
         self.canvas.drawPath(path, fill=1, stroke=0)
+
+    def picture(self, x: float, y: float, width: float, high: float, image: bytes) -> None:
+        """Put a picture into a box, cut to its shape around the middle; WebP, JPEG or PNG."""
+        with Image.open(io.BytesIO(image)) as opened:
+            wanted = round(width / 25.4 * 300), round(high / 25.4 * 300)
+            shape = width / high
+            wide, tall = opened.size
+            cut = (min(wide, round(tall * shape)), min(tall, round(wide / shape)))
+            size = min(wanted, cut)
+            fitted = ImageOps.fit(opened.convert("RGB"), size, Image.Resampling.LANCZOS)
+        jpeg = io.BytesIO()
+        fitted.save(jpeg, "JPEG", quality=88)
+        jpeg.seek(0)
+        self.canvas.drawImage(
+            ImageReader(jpeg), x * MM, (self.height_mm - y - high) * MM, width * MM, high * MM
+        )
 
     def pin(self, x: float, y: float, size: float, colour: str, label: str) -> None:
         """Draw a numbered marker whose tip is at the place."""

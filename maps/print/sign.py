@@ -17,6 +17,7 @@ from maps.print.sheet import (
     NAVY,
     PAPER,
     QUIET,
+    RULE,
     Frame,
     Sheet,
     draw_base_map,
@@ -42,6 +43,7 @@ def door_sign(
     base_map: dict[str, Any],
     circle: dict[str, Any] | None,
     minutes: int,
+    photo: bytes | None = None,
 ) -> bytes:
     """Draw the sign of one station on A4, vector PDF.
 
@@ -59,6 +61,8 @@ def door_sign(
         GeoJSON geometry of its catchment; None where no street is near.
     minutes : int
         Of the catchment.
+    photo : bytes, optional
+        Of the station, stands beside the hours.
     """
     published = edition.published_at.astimezone(TIME_ZONE).date()
     station = next(
@@ -97,14 +101,20 @@ def door_sign(
     where = row["address"] or row["community"]
     sheet.text(12, 54.5, where, 5, colour="#c9d7e5", width=186)
     y = 74.0
+    wide = 186.0 if photo is None else 118.0
+    if photo is not None:
+        sheet.picture(136, 71, 62, 46.5, photo)
+        sheet.box(136, 71, 62, 46.5, stroke=RULE, line_mm=0.3)
     sheet.text(12, y + 4, own["hours"], 4.4, colour=QUIET)
     y += 5
     rules = [rule.strip() for rule in hours.replace("；", ";").split(";")]
     for rule in rules[:4]:
-        y = sheet.paragraph(12, y, rule, 8.2 if len(rules) == 1 else 6.6, 186, bold=True, most=2)
+        y = sheet.paragraph(12, y, rule, 8.2 if len(rules) == 1 else 6.6, wide, bold=True, most=2)
     y += 5
     sheet.text(12, y + 4, own["offers"], 4.4, colour=QUIET)
-    y = _offers(sheet, station.facility_words, 12, y + 8, 186, colour) + 6
+    y = _offers(sheet, station.facility_words, 12, y + 8, wide, colour) + 6
+    if photo is not None:
+        y = max(y, 71 + 46.5 + 5)
     high = 297 - 52 - y
     frame = Frame.around(12, y, 186, high, _around(row, circle), margin_mm=7, least_m=300)
     draw_base_map(sheet, frame, base_map, pen=1.0)

@@ -55,7 +55,7 @@ def test_the_check_list_is_given_station_by_station(client, published) -> None:
     assert (found["ready"], found["not_ready"], found["left_out"]) == (2, 0, 0)
     checks = found["stations"][0]["checks"]
     assert [c["key"] for c in checks] == [
-        "public", "personal", "entrance", "hours", "facilities", "verified",
+        "public", "personal", "entrance", "hours", "facilities", "verified", "photo",
     ]  # fmt: skip
     assert checks[2]["value"] < 30
 

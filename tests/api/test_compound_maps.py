@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import datetime as dt
 import html
 import io
 import re
 from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree as ET
 
 import httpx
 import numpy as np
@@ -163,3 +165,112 @@ def test_a_compound_that_is_not_there_is_404(client: httpx.Client) -> None:
 )  # fmt: skip
 def test_numbers_of_buildings(words: str, number: str) -> None:
     assert _number(words, "杏花小区") == number
+
+
+@pytest.fixture(scope="module")
+def published(client: httpx.Client, compound: int) -> str:
+    """Address of a published compound."""
+    client.post(f"/publish/compounds/{compound}/editions").raise_for_status()
+    return f"/s/c/{compound}"
+
+
+def test_open_data_holds_gates_numbers_and_stops_in_every_form(
+    client: httpx.Client, published: str
+) -> None:
+    features = client.get(f"{published}/map.geojson").json()
+    assert features["edition"] >= 1
+    assert features["source"].endswith(published)
+    gate = next(f for f in features["features"] if f["properties"]["kind"] == "gate")
+    rows = list(
+        csv.DictReader(io.StringIO(client.get(f"{published}/map.csv").text.lstrip("\ufeff")))
+    )
+    assert [row["kind"] for row in rows] == ["gate", *["building"] * 5, "stop"]
+    assert rows[0]["access"] == "可通行"
+    at = [float(rows[0]["lon"]), float(rows[0]["lat"])]
+    assert at == pytest.approx(gate["geometry"]["coordinates"], abs=1e-6)
+    numbers = {row["name"] for row in rows if row["kind"] == "building"}
+    assert {"0-0", "1-1"} <= numbers
+    shapes = {
+        f["properties"]["number"]: shapely.geometry.shape(f["geometry"])
+        for f in features["features"]
+        if f["properties"]["kind"] == "building"
+    }
+    for row in rows:
+        if row["kind"] == "building":
+            place = shapely.Point(float(row["lon"]), float(row["lat"]))
+            assert shapes[row["name"]].distance(place) < 1e-6
+    kml = ET.fromstring(client.get(f"{published}/map.kml").content)
+    spaces = {"k": "http://www.opengis.net/kml/2.2", "g": "http://www.topografix.com/GPX/1/1"}
+    assert [len(f.findall("k:Placemark", spaces)) for f in kml.iterfind(".//k:Folder", spaces)] == [
+        1, 5, 1,
+    ]  # fmt: skip
+    gpx = ET.fromstring(client.get(f"{published}/map.gpx").content)
+    points = gpx.findall("g:wpt", spaces)
+    assert len(points) == 7
+    assert float(points[0].get("lat") or 0) == pytest.approx(at[1])
+    for name, kind in (
+        ("map.csv", "text/csv"), ("map.kml", "application/vnd.google-earth.kml+xml"),
+        ("map.gpx", "application/gpx+xml"), ("map.geojson", "application/geo+json"),
+    ):  # fmt: skip
+        answer = client.get(f"{published}/{name}")
+        assert answer.headers["content-type"].startswith(kind)
+        assert answer.headers["access-control-allow-origin"] == "*"
+        tag = {"If-None-Match": answer.headers["etag"]}
+        assert client.get(f"{published}/{name}", headers=tag).status_code == 304
+
+
+def test_another_site_may_frame_the_embed_and_nothing_else(
+    client: httpx.Client, published: str
+) -> None:
+    embed = client.get(f"{published}/embed")
+    assert "frame-ancestors *" in embed.headers["content-security-policy"]
+    assert '<base target="_blank">' in embed.text
+    assert 'class="forms"' not in embed.text
+    page = client.get(published)
+    assert "frame-ancestors 'self'" in page.headers["content-security-policy"]
+    assert "<base" not in page.text
+
+
+def test_older_editions_keep_all_their_forms_with_their_number(
+    client: httpx.Client, published: str, compound: int, town: Database
+) -> None:
+    first = client.get(f"/publish/compounds/{compound}/edition").json()["number"]
+    with town.transaction("test") as connection:
+        connection.execute(
+            text("UPDATE gates SET name = '改名门' WHERE compound_id = :id"), {"id": compound}
+        )
+    second = client.post(f"/publish/compounds/{compound}/editions").json()["number"]
+    assert second == first + 1
+
+    def words(address: str) -> str:
+        pdf = pypdfium2.PdfDocument(client.get(address).content)
+        found: str = pdf[0].get_textpage().get_text_range()
+        return found
+
+    newest, old = words(f"{published}/map.pdf"), words(f"{published}/editions/{first}/map.pdf")
+    assert f"第 {second} 版" in newest
+    assert "改名门" in newest
+    assert f"第 {first} 版" in old
+    assert "改名门" not in old
+    page = client.get(f"{published}/editions/{first}").text
+    assert "已不是最新" in page
+    assert "noindex" in page
+    forms = re.findall(rf'href="({published}/editions/{first}/[^"]*)"', page)
+    assert len(forms) == 7
+    for form in forms:
+        assert client.get(form).status_code == 200, form
+    assert "已不是最新" not in client.get(f"{published}/editions/{second}").text
+    png = client.get(f"{published}/editions/{first}/map.png").content
+    (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(png)))
+    assert code.text.endswith(published)  # the code leads to the newest, always
+    assert client.get(f"{published}/editions/{second + 1}/map.pdf").status_code == 404
+
+
+def test_taking_down_a_compound_shows_at_once(
+    client: httpx.Client, published: str, compound: int
+) -> None:
+    for _ in range(3):
+        assert client.get(published).status_code == 200  # on the shelf now
+    client.post(f"/publish/compounds/{compound}/withdraw").raise_for_status()
+    assert client.get(published).status_code == 404
+    assert client.get(f"{published}/map.csv").status_code == 404

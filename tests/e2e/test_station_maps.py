@@ -13,6 +13,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from running import running
 from sqlalchemy import text
@@ -496,6 +497,50 @@ def test_a_whole_ledger_is_allowed_at_once(browser: Browser, url: str) -> None:
     expect(page.locator("#pb-sum")).to_contain_text("3 个可以发布")
     expect(page.locator("#pb-allow")).to_be_hidden()
     expect(page.locator("#pb-publish")).to_be_enabled()
+    context.close()
+
+
+def test_a_publisher_puts_a_photo_and_riders_open_it(
+    browser: Browser, url: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "door.jpg"
+    Image.new("RGB", (1600, 1200), "#2e7d32").save(file)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    page = opened(context, f"{url}/publish?map=town")
+    page.on("dialog", lambda dialog: dialog.accept())
+    expect(page.locator("#pb-one .pb-quiet", has_text="人脸、车牌")).to_be_visible()
+    row = page.locator("#pb-stations tr", has_text="小哥驿站东")
+    expect(row.locator(".pb-photo")).to_contain_text("可不传")
+    row.get_by_label("上传").set_input_files(broken)
+    expect(page.locator("#pb-said")).to_contain_text("不是 JPEG、PNG 或 WebP")
+    row.get_by_label("上传").set_input_files(file)
+    expect(page.locator("#pb-said")).to_contain_text("照片已保存")
+    expect(row.locator(".pb-photo img")).to_be_visible()
+    page.click("#pb-publish")
+    expect(page.locator("#pb-said")).to_contain_text("已发布")
+    context.close()
+
+    context = phone(browser)
+    asked: list[str] = []
+    page = context.new_page()
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{url}/s/town")
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_load_state("networkidle")
+    assert [a for a in asked if "/photos/" in a] == []  # not in the first view, nor on scrolling
+    card = page.locator(".rs-card", has_text="小哥驿站东")
+    card.scroll_into_view_if_needed()
+    card.get_by_text("看照片").click()
+    photo = card.locator(".rs-photo img")
+    expect(photo).to_be_visible()
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.rs-photo img')].some((i) => i.naturalWidth === 1024)"
+    )
+    assert len([a for a in asked if "/photos/" in a]) == 1
+    assert photo.get_attribute("alt") == "小哥驿站东 的照片"
+    assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     context.close()
 
 

@@ -33,6 +33,9 @@
       if (check) return `${f.value}: ${words["check_" + check[1]]} ${words.bad}`;
       return `${words["field_" + f.field] || f.field}: ${f.reason}`;
     });
+    if (data.language === "zh" && body.detail_zh) {
+      throw Object.assign(new Error(body.detail_zh + (body.remedy_zh || "")), { status: answer.status });
+    }
     const said = words["p_" + kind] || body.detail;
     const why = [said, ...(faults.length ? faults : [words["p_" + kind] && body.detail])].filter(Boolean).join(" · ");
     throw Object.assign(new Error(why || String(answer.status)), { status: answer.status });
@@ -154,6 +157,10 @@
         const row = make("tr", { className: s.left_out ? "pb-left" : "" }, make("td", {}, shown),
           make("td", {}, make("b", {}, s.name), make("small", {}, s.address || s.community)));
         for (const check of s.checks) {
+          if (check.key === "photo") {
+            row.append(photoCell(s, check.value));
+            continue;
+          }
           const cell = make("td", { className: check.verdict === "bad" ? "pb-badly" : "pb-" + check.verdict });
           cell.append((check.verdict === "bad" ? "✕ " : check.verdict === "warning" ? "! " : "✓ ") + found(check));
           if (check.key === "verified" && check.value !== 0) cell.append(" ", action(words.verify_now, s, { verified_on: today() }));
@@ -185,6 +192,49 @@
         await show();
       }),
     );
+    return button;
+  }
+
+  /* A photo is optional: small, with what can be done about it. */
+  function photoCell(station, digest) {
+    const cell = make("td", { className: "pb-photo" });
+    const address = `/api/v1/stations/${station.id}/photo`;
+    const file = make("input", { type: "file", accept: "image/jpeg,image/png,image/webp" });
+    const word = digest ? words.photo_change : words.photo_add;
+    file.setAttribute("aria-label", `${word}: ${station.name}`);
+    file.addEventListener("change", () => {
+      const [chosen] = file.files;
+      if (!chosen) return;
+      if (chosen.size > 8 << 20) say(words.photo_large, true);
+      else if (confirm(words.photo_sure)) {
+        doing(async () => {
+          await ask(address, { method: "PUT", headers: { "Content-Type": chosen.type || "image/jpeg" }, body: chosen });
+          await show();
+          say(words.photo_done);
+        });
+      }
+      file.value = "";
+    });
+    if (digest) {
+      const picture = make("img", { src: `${address}?of=${digest}`, loading: "lazy", width: 96, height: 72, alt: fill(words.photo_of, { n: station.name }) });
+      cell.append(make("a", { href: `${address}?of=${digest}`, target: "_blank" }, picture));
+    } else cell.append(make("span", { className: "pb-quiet" }, words.photo_none));
+    const row = make("div", {}, make("label", {}, word, file));
+    if (digest) row.append(taking(words.photo_remove, words.photo_remove_sure, address, station), taking(words.photo_erase, words.photo_erase_sure, `${address}?erase=true`, station));
+    cell.append(row);
+    return cell;
+  }
+
+  function taking(label, sure, address, station) {
+    const button = make("button", { type: "button" }, label);
+    button.setAttribute("aria-label", `${label}: ${station.name}`);
+    button.addEventListener("click", () => {
+      if (!confirm(sure)) return;
+      doing(async () => {
+        await ask(address, { method: "DELETE" });
+        await show();
+      });
+    });
     return button;
   }
 
@@ -261,7 +311,9 @@
     byId("pb-compound-state").textContent = is
       ? fill(words.compound_public, { n: about.number, d: new Date(about.published_at).toLocaleDateString(data.language) })
       : words.compound_private;
-    byId("pb-compound-public").hidden = byId("pb-compound-withdraw").hidden = !is;
+    byId("pb-compound-public").hidden = byId("pb-compound-frame").hidden = byId("pb-compound-withdraw").hidden = !is;
+    const name = compound.selectedOptions[0].textContent.replace(/"/g, "");
+    byId("pb-compound-embed").value = `<iframe src="${location.origin}${about.address}/embed" width="100%" height="640" style="border:0" title="${name}"></iframe>`;
     document.querySelectorAll("[data-public]").forEach((link) => {
       link.href = `${about.address}${link.dataset.public}?lang=${data.language}`;
     });

@@ -3,6 +3,7 @@
 
 const KEPT = "riders-1";
 const WAIT_MS = 6000;
+const PHOTO = /^\/s\/[^/]+\/photos\/[0-9a-f]+\.webp$/; // its name changes with its bytes
 
 self.addEventListener("install", () => self.skipWaiting());
 self.addEventListener("activate", (event) => {
@@ -37,7 +38,7 @@ self.addEventListener("fetch", (event) => {
   const request = event.request;
   const url = new URL(request.url);
   if (request.method !== "GET" || url.origin !== self.location.origin) return;
-  if (url.pathname.startsWith("/static/")) event.respondWith(fromCopy(request));
+  if (url.pathname.startsWith("/static/") || PHOTO.test(url.pathname)) event.respondWith(fromCopy(request));
   else if (request.mode === "navigate") event.respondWith(fromService(request));
 });
 
@@ -46,7 +47,7 @@ async function fromCopy(request) {
   const kept = await cache.match(request);
   if (kept) return kept;
   const answer = await fetch(request);
-  if (answer.ok && request.url.includes("v=")) await cache.put(request, answer.clone());
+  if (answer.ok && (request.url.includes("v=") || PHOTO.test(new URL(request.url).pathname))) await cache.put(request, answer.clone());
   return answer;
 }
 

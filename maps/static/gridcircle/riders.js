@@ -73,7 +73,7 @@
         card.querySelector(".rs-hours").append(" ", more);
       }
       more.textContent = until
-        ? "· " + fill(words[state === "open" ? "until_close" : "until_open"], { t: clock(until, now) })
+        ? fill(words[state === "open" ? "until_close" : "until_open"], { t: clock(until, now) })
         : "";
     });
   }

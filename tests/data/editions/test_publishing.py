@@ -91,7 +91,7 @@ def test_the_check_list_finds_what_is_missing(desk: Desk) -> None:
     assert set(checks["红色驿站一号"].values()) == {"good"}
     assert checks["小哥驿站东"] == {
         "public": "bad", "personal": "bad", "entrance": "bad", "hours": "bad",
-        "facilities": "bad", "verified": "warning",
+        "facilities": "bad", "verified": "warning", "photo": "good",
     }  # fmt: skip
 
 
@@ -133,7 +133,7 @@ def test_an_edition_holds_only_the_published_fields_and_not_its_editor(desk: Des
     for station in edition.content["stations"]:
         assert set(station) == {
             "id", "kind", "name", "address", "community", "lon", "lat", "hours", "facilities",
-            "verified_on",
+            "verified_on", "photo",
         }  # fmt: skip
     left = json.dumps([edition.content, edition.base_map], ensure_ascii=False)
     for internal in ("李编辑", "S2", "S3", "town", "version"):

@@ -1,14 +1,14 @@
 """Inputs of audits, versions of rule sets that a city writes, and costs of premises.
 
-Revision ID: 0011
+Revision ID: 0013
 """
 
 from __future__ import annotations
 
 from alembic import op
 
-revision = "0011"
-down_revision: str | None = "0010"
+revision = "0013"
+down_revision: str | None = "0012"
 branch_labels: str | None = None
 depends_on: str | None = None
 
