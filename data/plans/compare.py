@@ -60,7 +60,9 @@ def published_plan(connection: Connection) -> int:
     ).scalar_one_or_none()
     if found is None:
         raise NotFoundError(
-            "No plan is published yet.", remedy="Publish one, or compare with a plan by its id."
+            "No plan is published yet.",
+            remedy="Publish one, or compare with a plan by its id.",
+            zh=("还没有在用的方案。", "请先启用一个方案，或指明与哪个方案对比。"),
         )
     return int(found)
 

@@ -28,6 +28,7 @@ Gridcircle.begin = function (map) {
   const cells = Plan.cells(map, id);
   const preview = Plan.preview(map);
   let design = null;
+  let limits = null;
 
   let plan = null;
   let grids = new Map(); // in view, by id
@@ -57,6 +58,7 @@ Gridcircle.begin = function (map) {
     document.body.classList.toggle("gp-readonly", !writable);
     toolbar.sync();
     design.sync();
+    limits.sync();
     showBroken();
     return plan;
   }
@@ -677,6 +679,19 @@ Gridcircle.begin = function (map) {
     id, plan: () => plan, communities: () => [...communities.values()], selected: () => chosen,
   });
 
+  /** Limits have changed: colours, rules and tiles follow. */
+  async function measureAnew() {
+    version += 1;
+    tiles?.remove();
+    tiles = null;
+    await readPlan();
+    await readView();
+    readSuggestions();
+  }
+  limits = Plan.limitsForm(byId("gp-limits"), {
+    id, plan: () => plan, write: (task) => follow.writing(task), changed: measureAnew,
+  });
+
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input, textarea, select");
     const control = event.ctrlKey || event.metaKey;
@@ -727,8 +742,10 @@ Gridcircle.begin = function (map) {
         element("button", { type: "button", class: "gp-action", onclick: () => box.replaceChildren() }, word("close")))));
     // A preview keeps the version it saw: saving it then says that it is stale.
     quietly(async () => {
+      if (changes.some((change) => change.kind === "limits") && !preview.isOpen) return measureAnew();
       await readPlan();
       if (!preview.isOpen) await readView();
+      return undefined;
     });
   }
 
