@@ -84,18 +84,16 @@ def change_plan(
     )
     set_limits(connection, plan_id, household_limit, people_limit)
     changed = [key for key in after if before[key] != after[key]]
-    for kind, keys in (("name", {"name"}), ("limits", {"households", "people"})):
-        if keys & set(changed):
-            _note(
-                connection,
-                plan_id,
-                kind,
-                author,
-                {
-                    "before": {k: before[k] for k in keys & set(changed)},
-                    "after": {k: after[k] for k in keys & set(changed)},
-                },
-            )
+    _note(
+        connection,
+        plan_id,
+        "name" if changed == ["name"] else "limits",
+        author,
+        {
+            "before": {key: before[key] for key in changed},
+            "after": {key: after[key] for key in changed},
+        },
+    )
     return True
 
 

@@ -37,7 +37,10 @@ GridcirclePlan.limitsForm = function (box, editor) {
     Gridcircle.guarded(async () => {
       save.disabled = true;
       try {
-        const told = await editor.write(() => Plan.ask(editor.id, "", { method: "PATCH", body, version: seen, quiet: false }));
+        const told = await editor.write(async () => {
+          const made = await Plan.ask(editor.id, "", { method: "PATCH", body, version: seen, quiet: false });
+          return { ...made, edit: made.seq }; // its note in the history is this page's own
+        });
         seen = told.version;
         box.open = false;
       } catch (error) {
