@@ -690,6 +690,7 @@ Gridcircle.begin = function (map) {
   }
   limits = Plan.limitsForm(byId("gp-limits"), {
     id, plan: () => plan, write: (task) => follow.writing(task), changed: measureAnew,
+    remember: (told) => remember({ seq: told.seq, kind: "limits", community: null, at: new Date().toISOString() }, true),
   });
 
   document.addEventListener("keydown", (event) => {

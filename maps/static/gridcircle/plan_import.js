@@ -201,7 +201,7 @@ Gridcircle.begin = function (map) {
     Plan.head(byId("gp-head"), plan, "import");
     if (plan.bounds) Gridcircle.show(map, Plan.bounds(plan.bounds));
     const added = showReport(told);
-    await read();
+    refresh(); // a move of the map reads anew and lets this one go
     const mended = await Plan.ask(id, `/import/places?decided=true&limit=${LISTED}`);
     byId("gp-mended").replaceChildren(...(mended.features.length
       ? mended.features.map((feature) => placeRow(feature, added, 0)) : [none("import_places_none")]),

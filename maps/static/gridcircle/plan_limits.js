@@ -3,7 +3,7 @@
 
 /**
  * @param {HTMLDetailsElement} box filled
- * @param {object} editor `id`, `plan()`, `write(task)` and `changed()`, which reads all anew
+ * @param {object} editor `id`, `plan()`, `write(task)`, `remember(answer)`, and `changed()`, which reads all anew
  */
 GridcirclePlan.limitsForm = function (box, editor) {
   const { word, element, number } = Gridcircle;
@@ -36,8 +36,9 @@ GridcirclePlan.limitsForm = function (box, editor) {
     const body = { name: name.value.trim(), limits: { households: Number(households.value), people: Number(people.value) } };
     Gridcircle.guarded(async () => {
       save.disabled = true;
+      let told = null;
       try {
-        const told = await editor.write(async () => {
+        told = await editor.write(async () => {
           const made = await Plan.ask(editor.id, "", { method: "PATCH", body, version: seen, quiet: false });
           return { ...made, edit: made.seq }; // its note in the history is this page's own
         });
@@ -51,6 +52,7 @@ GridcirclePlan.limitsForm = function (box, editor) {
       } finally {
         save.disabled = false;
       }
+      editor.remember(told);
       await editor.changed();
     });
   });
