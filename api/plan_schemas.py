@@ -203,6 +203,19 @@ class NewPlan(_Strict):
     limits: PlanLimits | None = None
 
 
+class PlanChanges(_Strict):
+    """What is to be changed of a plan as a whole; what is left out stays."""
+
+    name: str | None = Field(None, min_length=1, max_length=200)
+    limits: PlanLimits | None = None
+
+    @model_validator(mode="after")
+    def _any(self) -> PlanChanges:
+        if self.name is None and self.limits is None:
+            raise ValueError("give name or limits")
+        return self
+
+
 class NetSource(_Strict):
     """One net: what it is called, and the plan that holds it."""
 

@@ -183,6 +183,8 @@ def error_response(error: Exception, instance: str) -> Response:
             headers["ETag"] = row_etag(int(str(error.present["version"])))
     if isinstance(error, geo.GridcircleError) and error.zh is not None:
         members["detail_zh"], members["remedy_zh"] = error.zh
+    if isinstance(error, data.RightMissingError) and error.outside:
+        members["outside"] = list(error.outside)
     if isinstance(error, geo.PartitionError) and error.at is not None:
         members["at"] = {"type": "Point", "coordinates": list(error.at)}
     if kind.status == HTTPStatus.SERVICE_UNAVAILABLE:

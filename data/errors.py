@@ -1,5 +1,6 @@
 """The errors that keeping and reading layers can raise."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,10 +42,19 @@ class StaleRowError(GridcircleError):
         Which row, which version was named and which is present.
     present : dict
         The row as it is now, as a GeoJSON feature.
+    zh : tuple of str, optional
+        Message and remedy in Chinese.
     """
 
-    def __init__(self, message: str, *, present: dict[str, object], remedy: str = "") -> None:
-        super().__init__(message, remedy=remedy)
+    def __init__(
+        self,
+        message: str,
+        *,
+        present: dict[str, object],
+        remedy: str = "",
+        zh: tuple[str, str] | None = None,
+    ) -> None:
+        super().__init__(message, remedy=remedy, zh=zh)
         self.present = present
 
 
@@ -97,4 +107,25 @@ class TooManyAttemptsError(GridcircleError):
 
 
 class RightMissingError(GridcircleError):
-    """The account may not do this, or not in this area."""
+    """The account may not do this, or not in this area.
+
+    Parameters
+    ----------
+    message : str
+    remedy : str
+    zh : tuple of str, optional
+        Message and remedy in Chinese.
+    outside : sequence of dict, optional
+        What lies where the account has no right: ``community``, ``community_name``, ``grids``.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        remedy: str = "",
+        zh: tuple[str, str] | None = None,
+        outside: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        super().__init__(message, remedy=remedy, zh=zh)
+        self.outside = tuple(outside)

@@ -24,13 +24,14 @@ class Broken:
     Attributes
     ----------
     rule : str
-        ``households``, ``people``, ``compound``, ``road``, ``rail`` or ``river``.
+        ``households``, ``people``, ``compound``, ``road``, ``rail``, ``river`` or ``branch``.
     value : int
-        What the grid has: households, people, or households on the lesser side.
+        What the grid has: households, people, or households on the lesser side; of a branch the
+        grids of it that lie apart.
     limit : int
         What it may have.
     name : str
-        The compound, road or river.
+        The compound, road, river or party branch.
     """
 
     rule: str
@@ -49,6 +50,7 @@ class Broken:
             "road": f"the trunk road{name} cuts off {self.value} households",
             "rail": f"the railway{name} cuts off {self.value} households",
             "river": f"the river{name} cuts off {self.value} households",
+            "branch": f"the branch{name} rests on grids that are no neighbours",
         }[self.rule]
 
     @property
@@ -61,6 +63,7 @@ class Broken:
             "road": f"主干路{self.name}隔开 {self.value} 户",
             "rail": f"铁路{self.name}隔开 {self.value} 户",
             "river": f"河流{self.name}隔开 {self.value} 户",
+            "branch": f"党支部{self.name}的网格不相邻",
         }[self.rule]
 
     def to_dict(self) -> dict[str, object]:

@@ -59,6 +59,7 @@ def plan_edit_page(context: PageContext, plan: int) -> str:
             "plan_lines",
             "plan_tools",
             "plan_preview",
+            "plan_limits",
             "plan_design",
             "plan_take",
         ),

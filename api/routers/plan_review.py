@@ -27,8 +27,9 @@ from data.plans.compare import compare_plans
 from data.plans.export import FORMATS, export_plan
 from data.plans.feed import Changes, read_changes
 from data.plans.nets import merge_nets
+from data.plans.reach import require_reach
 from data.plans.reading import newest_edit, read_plan
-from data.plans.states import change_state
+from data.plans.states import change_state, hold_plan
 from data.plans.suggest import suggest
 
 router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
@@ -63,10 +64,17 @@ def merge(
 def state(
     service: ServiceDependency, account: CurrentAccount, plan_id: RowId, body: StateChange
 ) -> Response:
-    """Move a plan on. Publishing is one transaction; publish the old plan again to undo it."""
+    """Move a plan on. Publishing is one transaction; publish the old plan again to undo it.
+
+    Publishing and archiving take a publisher of the whole city. Who plans some areas only sends,
+    and takes back, plans that change nothing outside these (403 names the grids).
+    """
     if body.to in ("published", "archived"):
         require(account, "publisher", WHOLE_CITY)  # a plan covers all of it
     with service.database.transaction(actor=account.name) as connection:
+        if body.to in ("review", "draft"):
+            hold_plan(connection, plan_id)
+            require_reach(connection, account, plan_id)
         change_state(connection, plan_id, body.to, author=account.name, comment=body.comment)
         return JsonResponse(read_plan(connection, plan_id))
 

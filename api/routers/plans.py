@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Query, Request
 from starlette.responses import Response
 
 from api.parameters import parse_bbox, seen_version
-from api.plan_schemas import Edit, EditAnswer, NewPlan, Step
+from api.plan_schemas import Edit, EditAnswer, NewPlan, PlanChanges, PlanLimits, Step
 from api.responses import MVT, GeoJsonResponse, JsonResponse, revalidated, row_etag, strong_etag
 from api.rights import CurrentAccount, right
 from api.routers.stations import IfMatch
@@ -20,6 +20,8 @@ from data.accounts.places import area_code
 from data.plans.create import create_plan
 from data.plans.edits import EditResult, edit
 from data.plans.feed import read_changes
+from data.plans.limits import change_plan, with_present_limits
+from data.plans.reach import require_own
 from data.plans.reading import (
     MOST_GRIDS,
     list_cells,
@@ -73,9 +75,40 @@ def create(
 
 @router.get("/{plan_id}", summary="One plan", openapi_extra=right("viewer"))
 def plan(service: ServiceDependency, plan_id: RowId) -> Response:
-    """Read a plan with totals, limits, and whether there is anything to undo."""
+    """Read a plan with totals, limits, and whether there is anything to undo.
+
+    The ETag is the version of the plan's own row, for a change of name or limits.
+    """
     with service.database.connect() as connection:
-        return _json(read_plan(connection, plan_id, totals=service.plan_totals))
+        return _plan(read_plan(connection, plan_id, totals=service.plan_totals))
+
+
+@router.patch("/{plan_id}", summary="Change name or limits", openapi_extra=right("planner"))
+def change(
+    service: ServiceDependency,
+    account: CurrentAccount,
+    plan_id: RowId,
+    body: PlanChanges,
+    if_match: IfMatch = None,
+) -> Response:
+    """Change name or limits of a draft; every grid is then measured by the new limits.
+
+    For who made the draft, and for planners of the whole city. If-Match names the plan's version.
+    """
+    version = seen_version(if_match)
+    limits = body.limits or PlanLimits.model_validate({})
+    with service.database.transaction(actor=account.name) as connection:
+        require_own(connection, account, plan_id)
+        change_plan(
+            connection,
+            plan_id,
+            version=version,
+            author=account.name,
+            name=body.name,
+            household_limit=limits.households,
+            people_limit=limits.people,
+        )
+        return _plan(read_plan(connection, plan_id))
 
 
 @router.get(
@@ -281,7 +314,7 @@ def _stepped(
         )
         # Whose edit it was is known only now; a refusal takes all of it back.
         require(account, "planner", area_code(connection, done.after.id))
-        return _edited(done)
+        return _edited(with_present_limits(connection, done))
 
 
 def _edited(result: EditResult) -> Response:
@@ -297,6 +330,11 @@ def _features(features: list[dict[str, Any]]) -> Response:
         },
         headers={"Cache-Control": "no-cache"},
     )
+
+
+def _plan(told: dict[str, Any]) -> Response:
+    headers = {"Cache-Control": "no-cache", "ETag": row_etag(told["version"])}
+    return JsonResponse(told, headers=headers)
 
 
 def _json(content: Any) -> Response:

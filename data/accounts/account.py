@@ -11,6 +11,10 @@ from data.errors import RightMissingError
 ROLES = ("viewer", "auditor", "planner", "publisher", "administrator")
 """What somebody is for, in an area or in the whole city."""
 
+ROLES_ZH: Mapping[str, str] = MappingProxyType(
+    dict(zip(ROLES, ("查看", "体检", "规划", "发布", "管理员"), strict=True))
+)
+
 ROLE_RIGHTS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "viewer": frozenset({"viewer"}),
@@ -138,6 +142,11 @@ def require(account: Account, right: str, area_code: str | None) -> None:
         raise RightMissingError(
             f"{account.name} is no {right} {where}.",
             remedy="Ask an administrator for the role there, or ask who has it.",
+            zh=(
+                f"{account.name} 在{f'区域 {area_code} ' if area_code else '全市'}"
+                f"没有“{ROLES_ZH[right]}”权限。",
+                "请向管理员申请，或请有权限的人操作。",
+            ),
         )
 
 

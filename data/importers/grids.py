@@ -190,7 +190,7 @@ def _kept(report: GridImport, based_on: int | None) -> dict[str, Any]:
     """What stays readable with the plan; places and grids have tables of their own."""
     said = report.to_dict()
     names = ("read", "rejected", "left_out_columns", "warnings", "conflicts", "changed_in_file")
-    repair = ("moved_m2", "added", "left_out", "renamed")
+    repair = ("moved_m2", "added", "left_out", "renamed", "branches")
     return (
         {name: said[name] for name in names}
         | {name: report.repair[name] for name in repair}
@@ -279,6 +279,12 @@ def _warnings(made: PlanReport) -> list[str]:
             f"{made.undecided} places are wider than the tolerance and need a look, the largest"
             f" a {worst['rule']} of {worst['area_m2']:,.0f} m² at {worst['at'][0]}, "
             f"{worst['at'][1]} in community {worst['community']}."
+        )
+    for one in made.branches:
+        parts = " and ".join(", ".join(codes) for codes in one["grids"])
+        warnings.append(
+            f"The branch {one['branch']} of community {one['community']} rests on grids that are "
+            f"no neighbours: {parts}. Give each part a branch of its own."
         )
     if made.added:
         warnings.append(f"Grids were made for what none covered: {_some(made.added)}.")

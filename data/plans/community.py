@@ -49,7 +49,7 @@ class GridRow:
             "parent_id": self.parent_id,
             "branch": self.branch,
             **dict(zip(STAFF, self.staff, strict=True)),
-            "crossings": [_kept(b) for b in self.crossings],
+            "crossings": kept_crossings(self),
             "version": self.version,
             "geom": shapely.to_wkb(shapely.set_srid(self.shape, 4326), hex=True, include_srid=True),
         }
@@ -71,13 +71,11 @@ class GridRow:
         )
 
 
-def _kept(broken: Broken) -> dict[str, Any]:
-    return {
-        "rule": broken.rule,
-        "value": broken.value,
-        "limit": broken.limit,
-        "name": broken.name,
-    }
+def kept_crossings(row: GridRow) -> list[dict[str, Any]]:
+    """Broken rules of a grid that do not follow from its counts, as the database keeps them."""
+    return [
+        {"rule": b.rule, "value": b.value, "limit": b.limit, "name": b.name} for b in row.crossings
+    ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +259,10 @@ def load_community(
         raise NotFoundError(
             f"Plan {plan_id} has no community {community_id}.",
             remedy="See /api/v1/plans for the plans and their communities.",
+            zh=(
+                f"方案 {plan_id} 里没有社区 {community_id}。",
+                "请在方案列表里查看方案和它的社区。",
+            ),
         )
     bound = {"plan": plan_id, "community": community_id}
     rows = connection.execute(
@@ -339,8 +341,8 @@ def require(community: Community, version: int | None) -> None:
             f"Plan {community.plan_id} is {community.state}; only drafts are changed.",
             remedy="Return it to draft, or make a draft from it.",
             zh=(
-                f"方案 {community.plan_id} 不是草案，只有草案可以修改。",
-                "请先退回为草案，或由它新建草案。",
+                f"方案 {community.plan_id} 不是草稿，只有草稿可以修改。",
+                "请先退回为草稿，或由它新建草稿。",
             ),
         )
     if version is not None and version != community.version:
@@ -352,4 +354,9 @@ def require(community: Community, version: int | None) -> None:
                 "grids": {"type": "FeatureCollection", "features": community.features()},
             },
             remedy="Look at the present grids and make the change again.",
+            zh=(
+                f"{community.name}刚被别人改过：现为第 {community.version} 版，"
+                f"您看到的是第 {version} 版。",
+                "请看过现在的网格，再改一次。",
+            ),
         )

@@ -23,12 +23,14 @@ SELECT g.id, g.code, g.name, g.kind, g.community_id AS community,
 """
 _MOVED = """
 SELECT t.id AS building, t.code AS building_code, t.name, o.code AS "from", n.code AS "to",
-       coalesce(t.households, 0) AS households, coalesce(t.people, 0) AS people
+       coalesce(t.households, 0) AS households, coalesce(t.people, 0) AS people,
+       ARRAY[ST_X(c.point), ST_Y(c.point)] AS at
   FROM plan_buildings a
   JOIN plan_buildings b ON b.building_id = a.building_id AND b.plan_id = :after
   JOIN plan_grids o ON o.id = a.grid_id
   JOIN plan_grids n ON n.id = b.grid_id
   JOIN buildings t ON t.id = a.building_id
+  JOIN building_cells c ON c.building_id = t.id
  WHERE a.plan_id = :before AND o.code <> n.code
  ORDER BY o.code, n.code, t.code
 """
@@ -60,7 +62,9 @@ def published_plan(connection: Connection) -> int:
     ).scalar_one_or_none()
     if found is None:
         raise NotFoundError(
-            "No plan is published yet.", remedy="Publish one, or compare with a plan by its id."
+            "No plan is published yet.",
+            remedy="Publish one, or compare with a plan by its id.",
+            zh=("还没有在用的方案。", "请先启用一个方案，或指明与哪个方案对比。"),
         )
     return int(found)
 
@@ -83,12 +87,13 @@ def compare_plans(connection: Connection, plan_id: int, other: int | None) -> di
     Returns
     -------
     dict
-        ``totals`` of both, ``grids`` that are new, gone or changed, and ``moved`` buildings.
+        ``totals`` and ``limits`` of both, ``grids`` that are new, gone or changed, and ``moved``
+        buildings with their places.
     """
     before_id = published_plan(connection) if other is None else other
-    totals = {
-        "before": read_plan(connection, before_id)["totals"],
-        "after": read_plan(connection, plan_id)["totals"],
+    plans = {
+        "before": read_plan(connection, before_id),
+        "after": read_plan(connection, plan_id),
     }
     before = {r["code"]: dict(r) for r in _rows(connection, _GRIDS, plan=before_id)}
     after = {r["code"]: dict(r) for r in _rows(connection, _GRIDS, plan=plan_id)}
@@ -116,7 +121,14 @@ def compare_plans(connection: Connection, plan_id: int, other: int | None) -> di
         elif old is not None:
             heir = after.get(_most(went.get(code)))
             grids.append(_pair("removed", old, None) | {"code_after": heir and heir["code"]})
-    return {"before": before_id, "after": plan_id, "totals": totals, "grids": grids, "moved": moved}
+    return {
+        "before": before_id,
+        "after": plan_id,
+        "totals": {side: plan["totals"] for side, plan in plans.items()},
+        "limits": {side: plan["limits"] for side, plan in plans.items()},
+        "grids": grids,
+        "moved": moved,
+    }
 
 
 def _rows(connection: Connection, statement: str, **values: float) -> list[Any]:

@@ -15,12 +15,15 @@ from sqlalchemy.exc import DBAPIError
 
 from data.constraints import refusal
 from data.errors import InvalidRowError, NotFoundError
+from data.plans.branches import branch_groups
 from data.plans.cells import read_homes, refresh_points
 from data.plans.codes import grid_code, is_grid_code, next_serials, numbered
 from data.plans.community import Community, GridRow, Limits
 from data.plans.crossings import with_crossings
 from data.plans.edits import outline_hex, prove
+from data.plans.limits import set_limits
 from data.plans.models import STAFF
+from data.plans.reading import no_plan, require_plan
 from geo.grid_rules import HOUSEHOLDS, PEOPLE
 from geo.partition import to_degrees, to_units
 from geo.repair import TOLERANCE_M, Finding, repair
@@ -85,6 +88,8 @@ class PlanReport:
         Codes of grids that lie in no community.
     renamed : list of (str, str)
         Codes that were none of their community's, or taken, and what they are now.
+    branches : list of dict
+        Party branches whose grids are no neighbours: community, name, codes of each part.
     came : list of CameGrid
         Every grid of the file, and those made besides; not part of the JSON.
     places : list of Polygon or MultiPolygon
@@ -98,6 +103,7 @@ class PlanReport:
     added: list[str] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     renamed: list[tuple[str, str]] = field(default_factory=list)
+    branches: list[dict[str, Any]] = field(default_factory=list)
     came: list[CameGrid] = field(default_factory=list)
     places: list[shapely.Geometry] = field(default_factory=list)
 
@@ -116,6 +122,7 @@ class PlanReport:
             "added": self.added,
             "left_out": self.left_out,
             "renamed": [list(pair) for pair in self.renamed],
+            "branches": self.branches,
             "findings": self.findings,
         }
 
@@ -150,13 +157,7 @@ def create_plan(
         If the name is empty or too long.
     """
     plan = _begin(connection, name, source, author)
-    connection.execute(
-        text(
-            "UPDATE plans SET household_limit = coalesce(:households, household_limit),"
-            " people_limit = coalesce(:people, people_limit) WHERE id = :plan"
-        ),
-        {"plan": plan, "households": household_limit, "people": people_limit},
-    )
+    set_limits(connection, plan, household_limit, people_limit)
     return plan
 
 
@@ -171,15 +172,14 @@ def _begin(connection: Connection, name: str, source: str | int, author: str) ->
             raise NotFoundError(
                 "No plan is published yet.",
                 remedy="Make an empty plan, or import a layer of grids.",
+                zh=("还没有在用的方案。", "请新建空白方案，或导入网格图层。"),
             )
     else:
         found = connection.execute(
             text("SELECT id FROM plans WHERE id = :id"), {"id": source}
         ).scalar_one_or_none()
         if found is None:
-            raise NotFoundError(
-                f"There is no plan {source}.", remedy="See /api/v1/plans for the plans there are."
-            )
+            raise no_plan(int(source))
     return _copy(connection, name, int(found), author)
 
 
@@ -187,7 +187,9 @@ def _insert_plan(connection: Connection, name: str, author: str, based_on: int |
     name = name.strip()
     if not name or len(name) > 200:
         raise InvalidRowError(
-            "A plan needs a name of 1 to 200 characters.", remedy="Give it a name."
+            "A plan needs a name of 1 to 200 characters.",
+            remedy="Give it a name.",
+            zh=("方案名称要有 1 到 200 个字。", "请填写方案名称。"),
         )
     plan: int = connection.execute(
         text(
@@ -304,6 +306,10 @@ def plan_from_grids(
         raise NotFoundError(
             "There are no communities to part into grids.",
             remedy="Import the areas first: gridcircle import layer FILE --as areas.",
+            zh=(
+                "还没有社区，无法划分网格。",
+                "请先导入社区范围：gridcircle import layer 文件 --as areas。",
+            ),
         )
     report = PlanReport(_insert_plan(connection, name, author, based_on))
     # Assigned buildings follow buildings.community_id; the borders are the areas' own.
@@ -313,7 +319,8 @@ def plan_from_grids(
     home = _homes_of(grids, communities, borders, report)
     refresh_points(connection, [area.id for area in communities])
     taken: set[str] = set()
-    limits = Limits(HOUSEHOLDS, PEOPLE)
+    kept = require_plan(connection, report.plan)
+    limits = Limits(kept.household_limit, kept.people_limit)
     for number, area in enumerate(communities):
         if progress is not None:
             progress(f"{area.name}", number / len(communities))
@@ -346,7 +353,17 @@ def plan_from_grids(
             stations=np.empty((0, 2)),
         ).settled()
         base = [g for g, row in community.grids.items() if row.kind != "micro"]
-        _insert_community(connection, with_crossings(connection, community, base), border)
+        community = with_crossings(connection, community, base)
+        report.branches += [
+            {
+                "community": area.code,
+                "branch": name,
+                "grids": [[community.grids[g].code for g in ids] for ids in groups],
+            }
+            for name, groups in branch_groups(community.grids.values()).items()
+            if len(groups) > 1
+        ]
+        _insert_community(connection, community, border)
         report.grids += len(community.grids)
     prove(connection)
     return report

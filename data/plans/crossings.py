@@ -9,6 +9,7 @@ import numpy as np
 import shapely
 from sqlalchemy import Connection, text
 
+from data.plans.branches import with_branches
 from data.plans.community import Community
 from geo.grid_rules import barrier_broken, compound_broken
 
@@ -17,9 +18,12 @@ RIVERS = ("river", "canal")
 
 
 def with_crossings(connection: Connection, community: Community, grids: Sequence[int]) -> Community:
-    """Work out anew which compounds, trunk roads, railways and rivers part these grids."""
+    """Work out anew which compounds, trunk roads, railways and rivers part these grids.
+
+    Branches of the whole community are looked at as well: a grid between two others may have gone.
+    """
     if not len(grids):
-        return community
+        return with_branches(community)
     rows = dict(community.grids)
     shapes = [rows[g].shape for g in grids]
     west, south, east, north = shapely.total_bounds(shapes).tolist()
@@ -70,4 +74,4 @@ def with_crossings(connection: Connection, community: Community, grids: Sequence
         )
         if crossings != rows[grid].crossings:
             rows[grid] = replace(rows[grid], crossings=crossings)
-    return replace(community, grids=rows)
+    return with_branches(replace(community, grids=rows))

@@ -18,6 +18,7 @@ from data.design_files import present_of
 from data.errors import InvalidRowError, NotFoundError
 from data.plans.create import GivenGrid, plan_from_grids
 from data.plans.design_cells import design_cells
+from data.plans.limits import set_limits
 from data.plans.models import STAFF
 from data.surroundings import in_metres, read_surroundings, surroundings
 from geo.cells import Cells, nearest_m
@@ -129,25 +130,40 @@ def check_request(connection: Connection, request: DesignRequest) -> None:
     scenario_named(request.scenario)
     if not request.name.strip() or len(request.name) > 200:
         raise InvalidRowError(
-            "A plan needs a name of 1 to 200 characters.", remedy="Give it a name."
+            "A plan needs a name of 1 to 200 characters.",
+            remedy="Give it a name.",
+            zh=("方案名称要有 1 到 200 个字。", "请填写方案名称。"),
         )
     if request.preset not in GRID_PRESETS:
         raise InvalidRowError(
             f"preset: there is no preset {request.preset!r}.",
             remedy=f"Use one of: {', '.join(GRID_PRESETS)}.",
+            zh=(f"没有预设 {request.preset!r}。", f"请使用：{'、'.join(GRID_PRESETS)}。"),
         )
     if min(request.max_households, request.max_people) < 1:
-        raise InvalidRowError("A limit is below 1.", remedy="Give limits of 1 or more.")
+        raise InvalidRowError(
+            "A limit is below 1.",
+            remedy="Give limits of 1 or more.",
+            zh=("上限不能小于 1。", "请填写 1 或更大的上限。"),
+        )
     if not 0 < request.time_limit_s <= _LONGEST_S:
         raise InvalidRowError(
             f"time_limit_s: {request.time_limit_s:g} is not between 0 and {_LONGEST_S:g}.",
             remedy="Give the seconds the search may take.",
+            zh=(
+                f"计算时限 {request.time_limit_s:g} 秒不在 0 到 {_LONGEST_S:g} 之间。",
+                "请填写允许计算的秒数。",
+            ),
         )
     if request.source is None:
         if request.scenario in ("least_change", "rebalance") or request.locked or request.selected:
             raise InvalidRowError(
                 "source: this scenario, and locked or selected grids, need a present plan.",
                 remedy="Name the plan to start from, or use the scenario fewest.",
+                zh=(
+                    "这种划分方式、锁定或选中网格，都需要一个现有方案。",
+                    "请指明从哪个方案开始，或改用“网格最少”。",
+                ),
             )
     elif not connection.execute(
         text("SELECT 1 FROM plans WHERE id = :id"), {"id": request.source}
@@ -155,6 +171,7 @@ def check_request(connection: Connection, request: DesignRequest) -> None:
         raise NotFoundError(
             f"There is no plan {request.source}.",
             remedy="See /api/v1/plans for the plans there are.",
+            zh=(f"没有方案 {request.source}。", "请在方案列表里查看有哪些方案。"),
         )
     known = set(
         connection.execute(text("SELECT id FROM areas WHERE level = 'community'")).scalars()
@@ -163,12 +180,17 @@ def check_request(connection: Connection, request: DesignRequest) -> None:
         raise NotFoundError(
             "There are no communities to part into grids.",
             remedy="Import the areas first: gridcircle import layer FILE --as areas.",
+            zh=(
+                "还没有社区，无法划分网格。",
+                "请先导入社区范围：gridcircle import layer 文件 --as areas。",
+            ),
         )
     for community in request.communities:
         if community not in known:
             raise NotFoundError(
                 f"There is no community {community}.",
                 remedy="See /api/v1/areas for the communities there are.",
+                zh=(f"没有社区 {community}。", "请重新选择社区。"),
             )
     wanted = {*request.locked, *request.selected}
     inside = list(request.communities) or list(known)
@@ -185,11 +207,16 @@ def check_request(connection: Connection, request: DesignRequest) -> None:
         raise NotFoundError(
             f"Grid {grid} is no base grid of plan {request.source} in the communities to design.",
             remedy="Name base grids of the plan the design starts from.",
+            zh=(
+                f"网格 {grid} 不是方案 {request.source} 在这些社区里的基础网格。",
+                "请选择起始方案中的基础网格。",
+            ),
         )
     if request.scenario == "rebalance" and not request.selected:
         raise InvalidRowError(
             "selected: no grid is named to re-balance.",
             remedy="Name at least one grid of the present plan.",
+            zh=("没有选中要重新平衡的网格。", "请至少选择一个现有网格。"),
         )
 
 
@@ -296,17 +323,7 @@ def propose(
             based_on=request.source,
             progress=lambda _, share: tell("draft", share),
         )
-        connection.execute(
-            text(
-                "UPDATE plans SET household_limit = :households, people_limit = :people"
-                " WHERE id = :plan"
-            ),
-            {
-                "plan": report.plan,
-                "households": request.max_households,
-                "people": request.max_people,
-            },
-        )
+        set_limits(connection, report.plan, request.max_households, request.max_people)
     return Proposal(report.plan, _figures(made, ground, present, report.undecided))
 
 

@@ -62,7 +62,9 @@ def read_job(connection: Connection, job: int) -> dict[str, Any]:
     )
     if row is None:
         raise NotFoundError(
-            f"There is no design job {job}.", remedy="POST /api/v1/plans/design makes one."
+            f"There is no design job {job}.",
+            remedy="POST /api/v1/plans/design makes one.",
+            zh=(f"没有划分任务 {job}。", "请重新发起网格划分。"),
         )
     found = dict(row)
     for moment in ("created_at", "started_at", "finished_at"):

@@ -15,6 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from data.constraints import refusal
 from data.errors import ConflictError, Fault, InvalidRowError, NotFoundError
 from data.layers import Feature
+from data.plans.branches import require_branch
 from data.plans.codes import grid_code, is_grid_code, next_serials, numbered
 from data.plans.community import Community, GridRow, load_community, require
 from data.plans.crossings import with_crossings
@@ -326,6 +327,7 @@ def _rename(connection: Connection, draft: _Draft, request: Request, _taken: set
     changed = replace(grid, **new)
     if changed != grid:
         draft.rows[grid.id] = changed
+        require_branch(draft.community, draft.rows, changed)
 
 
 def _renumber(_connection: Connection, draft: _Draft, _request: Request, _taken: set[str]) -> None:

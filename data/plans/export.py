@@ -109,7 +109,9 @@ def export_plan(connection: Connection, plan_id: int, name: str, folder: Path) -
     """
     if name not in FORMATS:
         raise InvalidRowError(
-            f"There is no format {name!r}.", remedy=f"Use one of: {', '.join(FORMATS)}."
+            f"There is no format {name!r}.",
+            remedy=f"Use one of: {', '.join(FORMATS)}.",
+            zh=(f"没有导出格式 {name}。", f"请使用：{'、'.join(FORMATS)}。"),
         )
     frame = plan_frame(connection, plan_id)
     path = folder / f"plan-{plan_id}.{FORMATS[name].ending}"

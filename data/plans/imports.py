@@ -186,15 +186,21 @@ def list_places(
         bound["decided"] = decided
     rows = connection.execute(
         text(
-            "SELECT id, community, rule, grids, given_to, area_m2, width_m, decided,"
-            " ST_AsGeoJSON(geom, 9) AS geometry,"
-            " ST_X(ST_PointOnSurface(geom)) AS lon, ST_Y(ST_PointOnSurface(geom)) AS lat"
-            f" FROM plan_import_places WHERE {' AND '.join(where)}"
-            " ORDER BY decided, area_m2 DESC, id LIMIT :limit"
+            "SELECT i.*, coalesce(a.name, '') AS community_name FROM"
+            " (SELECT id, community, rule, grids, given_to, area_m2, width_m, decided,"
+            "   ST_AsGeoJSON(geom, 9) AS geometry,"
+            "   ST_X(ST_PointOnSurface(geom)) AS lon, ST_Y(ST_PointOnSurface(geom)) AS lat"
+            f"   FROM plan_import_places WHERE {' AND '.join(where)}"
+            "   ORDER BY decided, area_m2 DESC, id LIMIT :limit) i"
+            " LEFT JOIN areas a ON a.code = i.community"
+            " ORDER BY decided, area_m2 DESC, id"
         ),
         bound,
     ).mappings()
-    names = ("community", "rule", "grids", "given_to", "area_m2", "width_m", "decided")
+    names = (
+        *("community", "community_name", "rule", "grids"),
+        *("given_to", "area_m2", "width_m", "decided"),
+    )
     return [
         {
             "type": "Feature",

@@ -87,6 +87,7 @@ def merge_nets(
         raise InvalidRowError(
             f"Merging takes two to {MOST_NETS} different nets.",
             remedy="Import each net as a plan of its own: gridcircle import grids FILE.",
+            zh=(f"合并需要 2 到 {MOST_NETS} 张不同的网。", "请先把每张网各导入为一个方案。"),
         )
     for plan in plans:
         require_plan(connection, plan)

@@ -120,9 +120,7 @@ def read_plan(
     """
     row = connection.execute(text(f"{_PLANS} WHERE p.id = :plan"), {"plan": plan_id}).one_or_none()
     if row is None:
-        raise NotFoundError(
-            f"There is no plan {plan_id}.", remedy="See /api/v1/plans for the plans there are."
-        )
+        raise no_plan(plan_id)
     can_undo, can_redo = can_step(connection, plan_id)
     draft = row.state == "draft"
     sums = totals(connection, plan_id, row.edits)
@@ -178,6 +176,15 @@ def list_communities(connection: Connection, plan_id: int) -> list[dict[str, Any
     return [dict(row) for row in rows]
 
 
+def no_plan(plan_id: int) -> NotFoundError:
+    """The error for a plan that is not there."""
+    return NotFoundError(
+        f"There is no plan {plan_id}.",
+        remedy="See /api/v1/plans for the plans there are.",
+        zh=(f"没有方案 {plan_id}。", "请在方案列表里查看有哪些方案。"),
+    )
+
+
 def require_plan(connection: Connection, plan_id: int) -> Any:
     """Read the plan's own row.
 
@@ -190,9 +197,7 @@ def require_plan(connection: Connection, plan_id: int) -> Any:
         text("SELECT * FROM plans WHERE id = :plan"), {"plan": plan_id}
     ).one_or_none()
     if row is None:
-        raise NotFoundError(
-            f"There is no plan {plan_id}.", remedy="See /api/v1/plans for the plans there are."
-        )
+        raise no_plan(plan_id)
     return row
 
 

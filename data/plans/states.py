@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import orjson
 from sqlalchemy import Connection, text
 
-from data.errors import ConflictError, InvalidRowError, NotFoundError
+from data.errors import ConflictError, InvalidRowError
+from data.plans.reading import no_plan
 
 _WAYS = {
     "draft": ("review", "published", "archived"),
@@ -15,6 +18,9 @@ _WAYS = {
 }
 """From a state to the states it may go to. An archived plan is published again to undo; back to
 draft goes only what never was published."""
+
+
+STATES_ZH = {"draft": "草稿", "review": "待审核", "published": "在用", "archived": "已归档"}
 
 
 def change_state(
@@ -45,17 +51,11 @@ def change_state(
     """
     if to not in _WAYS:
         raise InvalidRowError(
-            f"There is no state {to!r}.", remedy=f"Use one of: {', '.join(_WAYS)}."
+            f"There is no state {to!r}.",
+            remedy=f"Use one of: {', '.join(_WAYS)}.",
+            zh=(f"没有状态 {to!r}。", f"请使用：{'、'.join(_WAYS)}。"),
         )
-    # Waits for edits under way, and makes later ones wait.
-    row = connection.execute(
-        text("SELECT state, published_at FROM plans WHERE id = :plan FOR UPDATE"),
-        {"plan": plan_id},
-    ).one_or_none()
-    if row is None:
-        raise NotFoundError(
-            f"There is no plan {plan_id}.", remedy="See /api/v1/plans for the plans there are."
-        )
+    row = hold_plan(connection, plan_id)
     state = row.state
     ways = [w for w in _WAYS[state] if w != "draft" or row.published_at is None]
     if to not in ways:
@@ -63,16 +63,24 @@ def change_state(
             f"Plan {plan_id} is {state} and cannot become {to}.",
             remedy=f"From {state} it goes to {' or '.join(ways)}; to change what was published, "
             "make a draft from it.",
+            zh=(
+                f"方案 {plan_id} 现为{STATES_ZH[state]}，不能改为{STATES_ZH[to]}。",
+                f"它可以改为：{'、'.join(STATES_ZH[w] for w in ways)}；"
+                "要修改启用过的方案，请由它新建草稿。",
+            ),
         )
     if to == "published":
         earlier = connection.execute(
-            text("UPDATE plans SET state = 'archived' WHERE state = 'published' RETURNING id")
+            text(
+                "UPDATE plans SET state = 'archived', version = version + 1"
+                " WHERE state = 'published' RETURNING id"
+            )
         ).scalars()
         for other in earlier:
             _note(connection, other, "archived", author, f"replaced by plan {plan_id}")
     connection.execute(
         text(
-            "UPDATE plans SET state = CAST(:to AS text), published_at ="
+            "UPDATE plans SET state = CAST(:to AS text), version = version + 1, published_at ="
             " CASE WHEN CAST(:to AS text) = 'published' THEN now() ELSE published_at END"
             " WHERE id = :plan"
         ),
@@ -81,6 +89,23 @@ def change_state(
     if to == "published":
         _publish(connection, plan_id)
     _note(connection, plan_id, to, author, comment)
+
+
+def hold_plan(connection: Connection, plan_id: int) -> Any:
+    """Hold a plan's row until the transaction ends: waits for edits, and makes later ones wait.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such plan.
+    """
+    row = connection.execute(
+        text("SELECT state, published_at FROM plans WHERE id = :plan FOR UPDATE"),
+        {"plan": plan_id},
+    ).one_or_none()
+    if row is None:
+        raise no_plan(plan_id)
+    return row
 
 
 def _note(connection: Connection, plan_id: int, to: str, author: str, comment: str) -> None:

@@ -67,7 +67,9 @@ def suggest(connection: Connection, grid_id: int, plan_id: int) -> list[dict[str
     ).scalar_one_or_none()
     if community_id is None:
         raise NotFoundError(
-            f"Plan {plan_id} has no grid {grid_id}.", remedy="List its grids to see them."
+            f"Plan {plan_id} has no grid {grid_id}.",
+            remedy="List its grids to see them.",
+            zh=(f"方案 {plan_id} 里没有网格 {grid_id}。", "请重新载入方案的网格。"),
         )
     community = load_community(connection, plan_id, int(community_id))
     grid = community.grids[grid_id]

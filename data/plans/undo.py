@@ -84,9 +84,15 @@ def _step(
         ).scalar_one_or_none()
         if known is None:
             raise NotFoundError(
-                f"There is no plan {plan_id}.", remedy="See /api/v1/plans for the plans there are."
+                f"There is no plan {plan_id}.",
+                remedy="See /api/v1/plans for the plans there are.",
+                zh=(f"没有方案 {plan_id}。", "请在方案列表里查看有哪些方案。"),
             )
-        raise ConflictError(f"There is nothing to {word}.", remedy="Make an edit first.")
+        raise ConflictError(
+            f"There is nothing to {word}.",
+            remedy="Make an edit first.",
+            zh=(f"没有可{'撤销' if back else '重做'}的改动。", "请先编辑网格。"),
+        )
     before = load_community(connection, plan_id, found.community_id, lock=True)
     require(before, version)
     # Somebody may have been quicker while we waited for the lock.

@@ -236,3 +236,59 @@ def test_nothing_is_found_at_unknown_plans(client: httpx.Client) -> None:
     for path in ("", "/grids", "/cells", "/communities", "/changes", "/edits", "/lineage"):
         assert client.get(f"/api/v1/plans/999999{path}").status_code == 404
     assert client.post("/api/v1/plans/999999/undo").status_code == 404
+
+
+def refusals(client: httpx.Client, draft: int, c1: int) -> list[httpx.Response]:
+    """One of each kind of problem that plans answer with."""
+    plans, nowhere = "/api/v1/plans", "/api/v1/plans/999999"
+    grid = grids(client, draft, c1)[0]
+    rename = {"kind": "rename", "community": c1, "grid": grid["id"], "name": "新名"}
+    stale = {"If-Match": '"99"'}
+    return [
+        client.get(nowhere),
+        client.get(f"{nowhere}/communities"),
+        client.get(f"{nowhere}/grids"),
+        client.get(f"{nowhere}/cells"),
+        client.get(f"{nowhere}/edits"),
+        client.get(f"{nowhere}/lineage"),
+        client.get(f"{nowhere}/changes"),
+        client.get(f"{nowhere}/comments"),
+        client.get(f"{nowhere}/compare"),
+        client.get(f"{nowhere}/import"),
+        client.get(f"{nowhere}/export"),
+        client.get(f"{nowhere}/suggestions", params={"grid": 1}),
+        client.get(f"{nowhere}/tiles/14/13000/6300"),
+        client.post(f"{nowhere}/undo", json={}),
+        client.post(f"{nowhere}/state", json={"to": "review"}),
+        client.post(f"{nowhere}/comments", json={"text": "x"}),
+        client.post(f"{nowhere}/edits", json=rename, headers=stale),
+        client.patch(nowhere, json={"name": "x"}, headers=stale),
+        client.post(plans, json={"name": "x", "source": {"plan": 999999}}),
+        client.get(f"{plans}/{draft}/suggestions", params={"grid": 999999}),
+        client.get("/api/v1/design-jobs/999999"),
+        client.post(f"{plans}/{draft}/edits", json=rename, headers=stale),
+        client.post(f"{plans}/{draft}/redo", json={}),
+        client.post(f"{plans}/{draft}/state", json={"to": "draft"}),
+        client.patch(f"{plans}/{draft}", json={"name": "x"}, headers=stale),
+        client.post(
+            f"{plans}/merge-nets",
+            json={
+                "name": "x",
+                "nets": [{"name": "a", "plan": draft}, {"name": "b", "plan": draft}],
+            },
+        ),
+    ]
+
+
+def test_every_refusal_of_a_plan_says_why_in_chinese_too(
+    client: httpx.Client, draft: int, c1: int
+) -> None:
+    statuses = set()
+    for answer in refusals(client, draft, c1):
+        statuses.add(answer.status_code)
+        problem = answer.json()
+        assert answer.status_code in (404, 409, 412, 422), (answer.request.url, answer.text)
+        assert problem.get("detail_zh"), (answer.request.method, answer.request.url, problem)
+        assert problem["remedy_zh"], answer.request.url
+        assert any(letter >= "\u4e00" for letter in problem["detail_zh"])
+    assert statuses == {404, 409, 412, 422}

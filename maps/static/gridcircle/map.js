@@ -83,11 +83,11 @@ window.Gridcircle = (function () {
   }
 
   /** Ask the service for JSON; a problem document becomes an error that holds it. */
-  async function ask(path, { body, signal, quiet = false, headers = {}, method } = {}) {
+  async function ask(path, { method, body, signal, quiet = false, headers = {} } = {}) {
     if (!quiet) showWaiting(+1);
     try {
       const answer = await fetch(path, {
-        method: method || (body ? "POST" : "GET"),
+        method: method ?? (body ? "POST" : "GET"),
         headers: { ...(body ? { "Content-Type": "application/json" } : {}), ...headers },
         body: body ? JSON.stringify(body) : undefined,
         signal,

@@ -27,9 +27,16 @@ Gridcircle.begin = function (map) {
     });
     byId("gp-with").replaceChildren(element("label", { class: "gc-field" }, word("compare_with"), select));
     const told = await Plan.ask(plan.id, `/compare?with=${before}`);
-    Plan.sides(map, before, plan.id);
+    const sides = Plan.sides(map, before, plan.id);
+    const showViews = (chosen) => byId("gp-view").replaceChildren(...["swipe", "beside"].map((one) =>
+      element("button", { type: "button", id: `gp-view-${one}`, "aria-pressed": String(one === chosen), onclick: () => {
+        sides.beside(one === "beside");
+        showViews(one);
+      } }, word(`compare_view_${one}`))));
+    byId("gp-view").hidden = false;
+    showViews("swipe");
     const goTo = Plan.outlineChanges(map, told);
-    Plan.totals(byId("gp-totals"), told.totals, told.moved);
+    Plan.totals(byId("gp-totals"), told.totals, told.moved, told.limits);
     byId("gp-changed-count").textContent = number(told.grids.length);
     Plan.changedList(byId("gp-changed"), told.grids, goTo);
     byId("gp-moved-count").textContent = number(told.moved.length);
@@ -41,7 +48,10 @@ Gridcircle.begin = function (map) {
       element("tbody", {},
         ...told.moved.slice(0, SHOWN).map((one) =>
           element("tr", {},
-            element("th", { scope: "row" }, String(one.name || one.building_code || one.building)),
+            element("th", { scope: "row" }, element("button", { type: "button", class: "gp-to", onclick: () => {
+              if (Gridcircle.isNarrow()) byId("gc-panel").dataset.state = "low";
+              map.setView([one.at[1], one.at[0]], 18, { animate: false });
+            } }, String(one.name || one.building_code || one.building))),
             element("td", {}, short(one.from)), element("td", {}, short(one.to)),
             element("td", { class: "gc-number" }, number(one.households)))),
         ...(told.moved.length ? [] : [element("tr", {}, element("td", { colspan: "4", class: "gc-none" }, word("compare_moved_none")))]),

@@ -29,6 +29,7 @@ Gridcircle.begin = function (map) {
   const preview = Plan.preview(map);
   let design = null;
   let taking = null;
+  let limits = null;
 
   let plan = null;
   let grids = new Map(); // in view, by id
@@ -59,6 +60,7 @@ Gridcircle.begin = function (map) {
     toolbar.sync();
     design.sync();
     taking.sync();
+    limits.sync();
     showBroken();
     return plan;
   }
@@ -696,6 +698,20 @@ Gridcircle.begin = function (map) {
     id, plan: () => plan, communities: () => [...communities.values()], propose, show, taken,
   });
 
+  /** Limits have changed: colours, rules and tiles follow. */
+  async function measureAnew() {
+    version += 1;
+    tiles?.remove();
+    tiles = null;
+    await readPlan();
+    await readView();
+    readSuggestions();
+  }
+  limits = Plan.limitsForm(byId("gp-limits"), {
+    id, plan: () => plan, write: (task) => follow.writing(task), changed: measureAnew,
+    remember: (told) => remember({ seq: told.seq, kind: "limits", community: null, at: new Date().toISOString() }, true),
+  });
+
   document.addEventListener("keydown", (event) => {
     const typing = event.target.closest?.("input, textarea, select");
     const control = event.ctrlKey || event.metaKey;
@@ -746,8 +762,10 @@ Gridcircle.begin = function (map) {
         element("button", { type: "button", class: "gp-action", onclick: () => box.replaceChildren() }, word("close")))));
     // A preview keeps the version it saw: saving it then says that it is stale.
     quietly(async () => {
+      if (changes.some((change) => change.kind === "limits") && !preview.isOpen) return measureAnew();
       await readPlan();
       if (!preview.isOpen) await readView();
+      return undefined;
     });
   }
 

@@ -190,9 +190,9 @@ window.GridcirclePlan = (function () {
   }
 
   /** Ask for something of a plan; a write names the version it saw. */
-  function ask(plan, path, { body, version, signal, quiet = true } = {}) {
+  function ask(plan, path, { method, body, version, signal, quiet = true } = {}) {
     return Gridcircle.ask(`/api/v1/plans/${plan}${path}`, {
-      body, signal, quiet,
+      method, body, signal, quiet,
       headers: version === undefined || version === null ? {} : { "If-Match": `"${version}"` },
     });
   }

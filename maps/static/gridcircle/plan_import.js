@@ -107,7 +107,7 @@ Gridcircle.begin = function (map) {
     const [lon, lat] = about.at;
     return element("li", {}, element("button", { type: "button", onclick: () => goTo(feature) },
       element("b", {}, dot(about.rule), `${place ? `${place}. ` : ""}${word(`import_rule_${about.rule}`)} · ${did(about, added)}`),
-      element("small", {}, size(about))),
+      element("small", {}, [about.community_name, size(about)].filter(Boolean).join(" · "))),
     place ? element("a", { class: "gp-place-edit", href: `/plans/${id}/edit?lang=${page.language}&at=${lon.toFixed(6)},${lat.toFixed(6)}`,
       title: word("import_in_editor"), "aria-label": word("import_in_editor") }, "✎") : null);
   }
@@ -166,6 +166,8 @@ Gridcircle.begin = function (map) {
           element("ul", { class: "gp-said-list" }, ...rows.slice(0, LISTED).map((row) => element("li", {}, row))))
       : null;
     byId("gp-rest").replaceChildren(...[
+      part("import_branches", told.branches.map((one) =>
+        word("import_branch", { branch: one.branch, grids: one.grids.map((codes) => names(codes)).join(" | ") }))),
       part("import_rejected", told.rejected.map((one) =>
         `${word("import_rejected_row", { row: one.row })} · ${one.field}${one.value === "" ? "" : ` = ${one.value}`}: ${one.reason}. ${one.remedy}`)),
       part("import_left_out", told.left_out),
@@ -199,7 +201,7 @@ Gridcircle.begin = function (map) {
     Plan.head(byId("gp-head"), plan, "import");
     if (plan.bounds) Gridcircle.show(map, Plan.bounds(plan.bounds));
     const added = showReport(told);
-    await read();
+    refresh(); // a move of the map reads anew and lets this one go
     const mended = await Plan.ask(id, `/import/places?decided=true&limit=${LISTED}`);
     byId("gp-mended").replaceChildren(...(mended.features.length
       ? mended.features.map((feature) => placeRow(feature, added, 0)) : [none("import_places_none")]),

@@ -126,7 +126,7 @@ Gridcircle.begin = function (map) {
       return;
     }
     const told = await Plan.ask(plan.id, `/compare?with=${against}`);
-    Plan.totals(byId("gp-totals"), told.totals, told.moved);
+    Plan.totals(byId("gp-totals"), told.totals, told.moved, told.limits);
     byId("gp-changed-count").textContent = number(told.grids.length);
     goTo ??= Plan.outlineChanges(map, told);
     Plan.changedList(byId("gp-changed"), told.grids, goTo);

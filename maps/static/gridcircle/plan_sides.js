@@ -93,17 +93,76 @@ GridcirclePlan.sides = function (map, before, after) {
   const read = () => Gridcircle.guarded(readLabels);
   map.on("moveend", read);
   read();
-  return { layers, clip };
+
+  // Beside one another: a second map of the plan before; each follows the other.
+  let twin = null;
+  let twinMarks = null;
+  const follow = (leader, follower) => leader.on("move zoomend", () => {
+    if (!twin || follower.following) return;
+    leader.following = true;
+    follower.setView(leader.getCenter(), leader.getZoom(), { animate: false });
+    leader.following = false;
+  });
+  function openTwin() {
+    const box = element("div", { class: "gp-twin", role: "region", "aria-label": word("review_before") },
+      element("b", { class: "gp-side-name" }, word("review_before")));
+    map.getContainer().after(box);
+    twin = L.map(box, { zoomControl: false, attributionControl: false, minZoom: map.getMinZoom(), maxZoom: map.getMaxZoom() });
+    twin.setView(map.getCenter(), map.getZoom(), { animate: false });
+    for (const [name, zIndex] of [["grids_before", 300], ["names", 425], ["labels_before", 430]]) {
+      twin.createPane(name).style.zIndex = zIndex;
+      twin.getPane(name).style.pointerEvents = "none";
+    }
+    for (const layer of GridcircleBase.layers({ quiet: true, labelPane: "names" })) layer.addTo(twin);
+    if (before !== null) Plan.tiles(before, { pane: "grids_before" }).addTo(twin);
+    twinMarks = L.layerGroup().addTo(twin);
+    const twinLabels = L.layerGroup().addTo(twin);
+    twin.on("moveend", () => Gridcircle.guarded(async () => {
+      twinLabels.clearLayers();
+      if (twin.getZoom() < 15 || before === null || box.hidden) return;
+      const features = await Plan.grids(before, `limit=500&bbox=${Plan.viewBox(twin)}`);
+      twinLabels.clearLayers();
+      for (const label of Plan.labelAll(twin, features).values()) {
+        label.options.pane = "labels_before";
+        label.addTo(twinLabels);
+      }
+    }));
+    follow(map, twin);
+    follow(twin, map);
+  }
+  return {
+    layers, clip,
+    /** Show the plans beside one another, or on one map with a line to drag. */
+    beside(on) {
+      if (on && !twin) openTwin();
+      // The middle of what is seen: on a phone the sheet covers a part of the map.
+      const { x: width, y: height } = map.getSize();
+      const covered = Gridcircle.isNarrow() && !document.body.classList.contains("gp-beside") ? Gridcircle.byId("gc-panel").offsetHeight : 0;
+      const centre = map.containerPointToLatLng([width / 2, (height - covered) / 2]);
+      document.body.classList.toggle("gp-beside", on);
+      if (on && Gridcircle.isNarrow()) Gridcircle.byId("gc-panel").dataset.state = "low";
+      map.getContainer().dataset.side = word("review_after");
+      if (twin) twin.getContainer().hidden = !on;
+      line.hidden = names.hidden = on;
+      share = on ? 0 : 0.5;
+      for (const each of [map, twin]) each?.invalidateSize({ pan: false, animate: false });
+      map.setView(centre, map.getZoom(), { animate: false });
+      twin?.setView(centre, map.getZoom(), { animate: false });
+      clip();
+      if (on) map.fire("twin", { marks: twinMarks });
+    },
+  };
 };
 
 /** Totals of two plans side by side, with what has changed. */
-GridcirclePlan.totals = function (target, { before = {}, after = {} }, moved) {
+GridcirclePlan.totals = function (target, { before = {}, after = {} }, moved, limits = {}) {
   const { word, element, number } = Gridcircle;
   const rows = ["grids", "households", "people", "buildings", "broken"].filter((key) => key in after || key in before);
   const change = (a, b) => {
     const by = (b || 0) - (a || 0);
     return by ? `${by > 0 ? "+" : "−"}${number(Math.abs(by))}` : word("totals_same");
   };
+  const limitRows = ["households", "people"].filter((key) => limits.before && limits.before[key] !== limits.after[key]);
   const sum = (key) => moved.reduce((total, one) => total + (one[key] || 0), 0);
   target.replaceChildren(
     element("table", {},
@@ -113,7 +172,12 @@ GridcirclePlan.totals = function (target, { before = {}, after = {} }, moved) {
         element("tr", {}, element("th", { scope: "row" }, word(key === "broken" ? "plan_broken_short" : key)),
           element("td", { class: "gc-number" }, number(before[key])),
           element("td", { class: "gc-number" }, element("b", {}, number(after[key]))),
-          element("td", { class: "gc-number gp-delta" }, change(before[key], after[key])))))),
+          element("td", { class: "gc-number gp-delta" }, change(before[key], after[key])))),
+      ...limitRows.map((key) =>
+        element("tr", {}, element("th", { scope: "row" }, word(`plan_limit_${key}`)),
+          element("td", { class: "gc-number" }, number(limits.before[key])),
+          element("td", { class: "gc-number" }, element("b", {}, number(limits.after[key]))),
+          element("td", { class: "gc-number gp-delta" }, change(limits.before[key], limits.after[key])))))),
     element("p", { class: "gc-note" }, word("moved_line", {
       buildings: number(moved.length), households: number(sum("households")), people: number(sum("people")) })));
 };
@@ -165,6 +229,27 @@ GridcirclePlan.outlineChanges = function (map, told) {
     return features;
   };
   const drawn = L.layerGroup().addTo(map);
+  const befores = []; // for the second map, which may be opened later
+  let twinMarks = null;
+  map.on("twin", ({ marks }) => {
+    twinMarks = marks;
+    marks.clearLayers();
+    for (const one of befores) outline(one, "grids_before").addTo(marks);
+  });
+  const outline = (feature, pane) => feature.type === "Feature" && feature.geometry.type === "Point"
+    ? L.circleMarker([feature.geometry.coordinates[1], feature.geometry.coordinates[0]], {
+        interactive: false, pane, radius: 4.5, color: "#ffffff", weight: 1.5, fillColor: "#5b1a7a", fillOpacity: 1 })
+    : L.geoJSON(feature, { interactive: false, pane, style: { color: "#5b1a7a", weight: 3.2, fill: false } });
+  const draw = (feature, index) => {
+    outline(feature, index ? "grids_after" : "grids_before").addTo(drawn);
+    if (index) return;
+    befores.push(feature);
+    if (twinMarks) outline(feature, "grids_before").addTo(twinMarks);
+  };
+  const SHOWN = 2000; // buildings
+  for (const { at } of told.moved.slice(0, SHOWN)) {
+    for (const index of [0, 1]) draw({ type: "Feature", geometry: { type: "Point", coordinates: at } }, index);
+  }
   const communities = [...new Set(told.grids.map((grid) => grid.community))];
   Gridcircle.guarded(async () => {
     if (communities.length > MOST) return;
@@ -173,8 +258,7 @@ GridcirclePlan.outlineChanges = function (map, told) {
       for (const community of communities) {
         for (const feature of (await read(index, community)).values()) {
           if (!ids.has(feature.id)) continue;
-          L.geoJSON(feature, { interactive: false, pane: index ? "grids_after" : "grids_before",
-            style: { color: "#5b1a7a", weight: 3.2, fill: false } }).addTo(drawn);
+          draw(feature, index);
         }
       }
     }
