@@ -43,6 +43,7 @@ def plan_edit_page(context: PageContext, plan: int) -> str:
             "plan_preview",
             "plan_design",
             "plan_take",
+            "plan_people",
         ),
         drawing=True,
     )

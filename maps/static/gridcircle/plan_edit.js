@@ -29,6 +29,7 @@ Gridcircle.begin = function (map) {
   const preview = Plan.preview(map);
   let design = null;
   let taking = null;
+  let people = null;
 
   let plan = null;
   let grids = new Map(); // in view, by id
@@ -59,6 +60,7 @@ Gridcircle.begin = function (map) {
     toolbar.sync();
     design.sync();
     taking.sync();
+    people.sync();
     showBroken();
     return plan;
   }
@@ -189,6 +191,7 @@ Gridcircle.begin = function (map) {
     drawChosen();
     showSelected();
     design.sync();
+    people.sync();
     readSuggestions();
     tools.use(tools.name);
     if (Gridcircle.isNarrow() && tools.name === "select" && chosen.length) sheet("half", byId("gp-selected"));
@@ -437,8 +440,8 @@ Gridcircle.begin = function (map) {
   }
 
   /** Several edits made at once: all is read again. */
-  function taken(told) {
-    for (const one of told.edits) remember({ seq: one.edit, kind: "take", community: one.community, at: new Date().toISOString() }, true);
+  function taken(told, kind = "take") {
+    for (const one of told.edits) remember({ seq: one.edit, kind, community: one.community, at: new Date().toISOString() }, true);
     lastCommunity = null;
     chosen = [];
     version += 1;
@@ -694,6 +697,9 @@ Gridcircle.begin = function (map) {
   });
   taking = Plan.take(byId("gp-take"), map, {
     id, plan: () => plan, communities: () => [...communities.values()], propose, show, taken,
+  });
+  people = Plan.people(byId("gp-people"), map, {
+    id, plan: () => plan, communities: () => [...communities.values()], selected: () => chosen, propose, taken,
   });
 
   document.addEventListener("keydown", (event) => {

@@ -61,6 +61,7 @@ Gridcircle.begin = function (first) {
       known = { caption, figure: element("figure", { class: "gs-card" }, holder, caption), holder };
       byId("gs-maps").append(known.figure);
       known.map = index ? makeMap(holder) : first;
+      known.map.getPane("names").style.zIndex = 425;
       known.map.createPane("grids").style.zIndex = 300;
       known.map.createPane("chosen").style.zIndex = 320;
       known.chosen = L.layerGroup().addTo(known.map);
