@@ -699,7 +699,7 @@ Gridcircle.begin = function (map) {
     id, plan: () => plan, communities: () => [...communities.values()], propose, show, taken,
   });
   people = Plan.people(byId("gp-people"), map, {
-    id, plan: () => plan, communities: () => [...communities.values()], selected: () => chosen, propose, taken,
+    id, plan: () => plan, communities: () => [...communities.values()], selected: () => chosen, propose, taken, show,
   });
 
   document.addEventListener("keydown", (event) => {

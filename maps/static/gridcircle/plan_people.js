@@ -5,7 +5,7 @@
  * @param {HTMLDetailsElement} box filled here
  * @param {L.Map} map
  * @param {{id: number, plan: function, communities: function, selected: function, propose: function,
- *   taken: function}} editor
+ *   taken: function, show: function}} editor
  * @returns {{sync: function}} to be told when the plan or what is chosen changes
  */
 GridcirclePlan.people = function (box, map, editor) {
@@ -112,7 +112,7 @@ GridcirclePlan.people = function (box, map, editor) {
       const color = COLORS[place % COLORS.length];
       for (const id of branch.grids) {
         if (known.has(id)) L.geoJSON(known.get(id), { interactive: false, pmIgnore: true, snapIgnore: true,
-          style: { color, weight: 3, fillColor: color, fillOpacity: 0.35 } }).addTo(drawn);
+          style: { color: "#fff", weight: 2.5, fillColor: color, fillOpacity: 0.72 } }).addTo(drawn);
       }
       const name = element("input", { type: "text", maxlength: "200", required: true, value: branch.name, "aria-label": word("branch_names") });
       const about = word("branch_line", { n: number(branch.members), grids: branch.codes.map((code) => String(code).slice(-3)).join("、") });
@@ -120,6 +120,7 @@ GridcirclePlan.people = function (box, map, editor) {
         element("div", {}, name, element("small", { class: branch.outside ? "gp-alarm" : "" },
           branch.outside ? `${about} · ▲ ${word("branch_outside")}` : about))) };
     });
+    if (grids.length) editor.show(grids);
     const take = element("button", { type: "button", class: "gc-button", id: "gp-branch-take", onclick: () => {
       drawn.clearLayers();
       editor.propose({ kind: "branches", community: told.community, members: counts,
@@ -131,7 +132,7 @@ GridcirclePlan.people = function (box, map, editor) {
   }
 
   // Staffing.
-  const staff = element("div", { class: "gc-scroll", id: "gp-staffing" });
+  const staff = element("div", { id: "gp-staffing" });
   async function readStaff() {
     const told = await Plan.ask(editor.id, "/staffing");
     const roles = [["workers", "staff_workers"], ["building_heads", "staff_heads_building"], ["unit_heads", "staff_heads_unit"]];
@@ -152,7 +153,7 @@ GridcirclePlan.people = function (box, map, editor) {
     element("section", {}, element("h2", {}, word("micro_make")), element("p", { class: "gc-note" }, word("micro_make_hint")),
       element("div", { class: "gp-actions" }, makeMicro), microTold),
     branchForm,
-    element("section", {}, element("h2", {}, word("staff_title")), element("p", { class: "gc-note" }, word("staff_hint")), staff));
+    element("section", {}, element("h2", {}, word("staffing_title")), element("p", { class: "gc-note" }, word("staff_hint")), staff));
 
   let filled = false;
   function sync() {
