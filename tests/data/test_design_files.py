@@ -16,6 +16,7 @@ import shapely
 
 from data.design_files import DesignChoices, DesignInputs, design_to_file
 from data.errors import SourceFileError
+from data.importers.layers import read_layer
 from data.sample import SampleFiles, write_sample
 from geo.standards import GridLimits
 
@@ -189,7 +190,7 @@ def test_branches_and_staff_are_counted_from_ledgers(town, tmp_path):
     codes = pd.read_csv(town.buildings, dtype=str).iloc[:, 0]
     members = pd.DataFrame({"楼栋编码": codes, "党员数": np.arange(len(codes)) % 3})
     members.to_csv(tmp_path / "members.csv", index=False)
-    communities = gpd.read_file(town.areas)
+    communities, _ = read_layer(town.areas, "areas")
     communities = communities[communities["level"] == "community"]
     staff = pd.DataFrame({"社区编码": communities["code"], "专职网格员": 10, "楼长": 10_000})
     staff.to_excel(tmp_path / "staff.xlsx", index=False)
