@@ -167,6 +167,27 @@ class TakeEdit(_Edit):
     )
 
 
+class MicrogridsEdit(_Edit):
+    """Divide the base grids of a community into micro-grids by rule; what was there goes."""
+
+    kind: Literal["microgrids"]
+
+
+class Branch(_Strict):
+    """A party branch and its grids."""
+
+    name: str = Field(min_length=1, max_length=200)
+    grids: list[Id] = Field(min_length=1, max_length=1000)
+
+
+class BranchesEdit(_Edit):
+    """Give grids their party branches, with the counts of members they were made from."""
+
+    kind: Literal["branches"]
+    branches: list[Branch] = Field(min_length=1, max_length=1000)
+    members: dict[Id, Annotated[int, Field(ge=0, le=100_000)]] = Field(default_factory=dict)
+
+
 Edit = Annotated[
     SplitEdit
     | MergeEdit
@@ -177,7 +198,9 @@ Edit = Annotated[
     | RenumberEdit
     | ChangeKindEdit
     | RemoveEdit
-    | TakeEdit,
+    | TakeEdit
+    | MicrogridsEdit
+    | BranchesEdit,
     Field(discriminator="kind"),
 ]
 

@@ -70,6 +70,7 @@ KINDS: Mapping[type[Exception], ProblemKind] = MappingProxyType(
         geo.PartitionError: ProblemKind(
             "partition", 422, "The grids would overlap, leave a gap or fall apart"
         ),
+        geo.DesignError: ProblemKind("design", 422, "Nothing can be designed from this"),
         geo.ProfileError: ProblemKind("profile", 422, "Unknown profile, wait or cutoff"),
         geo.SnapError: ProblemKind("off-network", 422, "The point is not near a walkable street"),
         geo.NetworkError: ProblemKind("network", 503, "No usable walking network is loaded"),

@@ -14,6 +14,13 @@ import pandas as pd
 import shapely
 from numpy.typing import NDArray
 
+from data.design_people import (
+    add_staffing,
+    branches_of,
+    read_members,
+    read_staff,
+    told_of_staff,
+)
 from data.errors import SourceFileError
 from data.importers.demand import read_demand
 from data.importers.layers import read_layer
@@ -30,7 +37,6 @@ from geo.dasymetric import estimate_households, estimate_people
 from geo.griddesign import Design, Scenario, design
 from geo.gridfigures import Figures, figures
 from geo.microgrids import KINDS, Buildings, MicroGrids, microgrids
-from geo.staffing import staffing
 from geo.standards import GridLimits
 
 Progress = Callable[[str, float], None]
@@ -55,6 +61,8 @@ class DesignInputs:
         OpenStreetMap file: streets, water, railways, compounds, footprints.
     streets, compounds, sites, stations, grids : Path or None
         More lines that bound cells; compounds; exclusive sites; stations; the present plan.
+    members, staff : Path or None
+        Ledgers of counts: party members by building, and staff by community.
     """
 
     buildings: Path | None
@@ -65,6 +73,8 @@ class DesignInputs:
     sites: Path | None = None
     stations: Path | None = None
     grids: Path | None = None
+    members: Path | None = None
+    staff: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +85,8 @@ class DesignChoices:
     ----------
     locked, selected : sequence of str
         Codes of present grids that stay, and that are to be re-balanced.
+    branch_members : tuple of int
+        Fewest and most party members of a branch, where members are given.
     """
 
     limits: GridLimits = field(default_factory=GridLimits)
@@ -85,6 +97,7 @@ class DesignChoices:
     seed: int = 1
     effort: float = 1.0
     time_limit_s: float = math.inf
+    branch_members: tuple[int, int] = (3, 50)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +113,10 @@ class DesignFileResult:
     totals : dict
         Figures of the whole plan; ``present`` has those of the present plan where one was given.
     communities : list of dict
-        Figures, bounds and reasons of each community.
+        Figures, bounds, reasons and staff of each community.
     warnings : list of str
+    branches : list of dict
+        Party branches, where members are given.
     """
 
     out: str
@@ -111,6 +126,7 @@ class DesignFileResult:
     communities: list[dict[str, object]]
     settings: dict[str, object]
     warnings: list[str]
+    branches: list[dict[str, object]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, object]:
         """All of it, for JSON."""
@@ -142,10 +158,17 @@ class DesignFileResult:
                 f"  {one['code']} {one['name']}: {one['grids']} grids (bound {one['bound']}), "
                 f"{one['households']:g} households{moved}"
             )
+            lines += [f"      {text}" for text in told_of_staff(one)]
             reasons = cast("list[dict[str, object]]", one["reasons"])
             lines += [f"      {reason['message']}" for reason in reasons[:5]]
             if len(reasons) > 5:
                 lines.append(f"      and {len(reasons) - 5} more")
+        if self.branches:
+            outside = sum(bool(one["outside"]) for one in self.branches)
+            lines.append(
+                f"  {len(self.branches):,} party branches"
+                + (f", {outside:,} of them outside the range of members" if outside else "")
+            )
         lines.append(f"Wrote {self.out}")
         return "\n".join(lines)
 
@@ -161,6 +184,8 @@ class _Homes:
     floors: NDArray[np.float64]
     units: NDArray[np.float64]
     kind: NDArray[np.object_]
+    rows: list[list[str]]
+    """Codes in the ledger of what stands there; a footprint may take several rows."""
 
 
 def design_to_file(
@@ -188,7 +213,7 @@ def design_to_file(
         If a file cannot be read or lacks what is needed; nothing is written.
     """
     layered = out.suffix.lower() in LAYERED_ENDINGS
-    check_ending(out, layers=4 if layered else 1)
+    check_ending(out, layers=4 + (inputs.members is not None) if layered else 1)
     warnings: list[str] = []
     progress("Reading", 0.0)
     communities = _communities(inputs.areas, warnings)
@@ -231,6 +256,13 @@ def design_to_file(
             "are in no community and so in no grid."
         )
     households, people = cells.count(homes.households), cells.count(homes.people)
+    # Read before the search: what is wrong with them should not cost its time.
+    members = None if inputs.members is None else read_members(inputs.members, homes.rows)
+    present_staff = (
+        None
+        if inputs.staff is None
+        else read_staff(inputs.staff, [str(code) for code in communities["code"]])
+    )
     station_m = None
     if inputs.stations is not None:
         stations, report = read_stations(inputs.stations)
@@ -307,7 +339,7 @@ def design_to_file(
         "building_heads": np.bincount(micro.grid, micro.buildings, len(grid_codes)).astype(int),
         "unit_heads": np.bincount(micro.grid, micro.units, len(grid_codes)).astype(int),
     }
-    _add_staffing(result, made, heads)
+    add_staffing(result.communities, made, heads, present_staff)
     result.totals["microgrids"] = len(micro.grid)
     progress("Writing", 0.0)
     layers: dict[str, gpd.GeoDataFrame | pd.DataFrame] = {
@@ -321,6 +353,22 @@ def design_to_file(
         )
         layers["microgrids"] = _micro_layer(micro, grid_codes, crs)
         layers["communities"] = _community_layer(result, communities)
+    if members is not None:
+        order = {code: n for n, code in enumerate(layers["grids"]["code"])}
+        outlines = np.asarray(cast("gpd.GeoDataFrame", layers["grids"]).geometry.array, object)
+        columns, branch_layer, told = branches_of(
+            made,
+            cells,
+            cells.count(members),
+            outlines[[order[code] for code in grid_codes]],
+            communities,
+            grid_codes,
+            choices.branch_members,
+        )
+        result.branches.extend(told)
+        layers["grids"] = layers["grids"].merge(columns, on="code", validate="1:1")
+        if layered:
+            layers["branches"] = branch_layer
     write_layers(out, layers, notes={key: str(value) for key, value in settings.items()})
     return result
 
@@ -401,6 +449,7 @@ def _of_frame(frame: gpd.GeoDataFrame, crs: str, warnings: list[str]) -> _Homes:
         _number(frame, "floors"),
         _number(frame, "units"),
         kind,
+        [[str(code)] for code in frame["code"]],
     )
     unknown = ~np.isfinite(homes.households)
     if unknown.any():
@@ -437,7 +486,14 @@ def _joined(
     if city is None or not len(city.buildings):
         empty = np.full(len(points), np.nan)
         return _Homes(
-            ids, points, households, people, empty, empty, np.full(len(points), "other", object)
+            ids,
+            points,
+            households,
+            people,
+            empty,
+            empty,
+            np.full(len(points), "other", object),
+            [[str(code)] for code in ids],
         )
     prints = city.buildings
     shapes = in_metres(prints.geometry.array, crs)
@@ -453,6 +509,9 @@ def _joined(
         )
     names = prints["code"].to_numpy(object).copy()
     names[of] = ids[at]
+    rows: list[list[str]] = [[] for _ in range(len(shapes))]
+    for print_, row in zip(of.tolist(), at.tolist(), strict=True):
+        rows[print_].append(str(ids[row]))
 
     def put(values: NDArray[np.float64]) -> NDArray[np.float64]:
         summed = np.bincount(of, values[at], len(shapes)).astype(np.float64)
@@ -469,6 +528,7 @@ def _joined(
         known("floors"),
         known("units"),
         np.concatenate([prints["kind"].to_numpy(object), np.full(len(alone), "other", object)]),
+        rows + [[str(code)] for code in ids[alone]],
     )
 
 
@@ -658,25 +718,6 @@ def _micro_layer(micro: MicroGrids, codes: NDArray[np.object_], crs: str) -> gpd
         geometry=_degrees(micro.geometry, crs),
         crs="EPSG:4326",
     )
-
-
-def _add_staffing(
-    result: DesignFileResult, made: Design, heads: dict[str, NDArray[np.int64]]
-) -> None:
-    """Tell of each community how many workers and heads its grids need."""
-    base = ~made.exclusive
-    need = staffing(
-        made.community[base],
-        made.households[base],
-        heads["building_heads"][base],
-        heads["unit_heads"][base],
-        int(made.community.max()) + 1,
-    )
-    for one in result.communities:
-        at = cast("int", one["community"])
-        one["workers"] = int(need.workers[at])
-        one["building_heads"] = int(need.building_heads[at])
-        one["unit_heads"] = int(need.unit_heads[at])
 
 
 def _community_layer(result: DesignFileResult, communities: gpd.GeoDataFrame) -> gpd.GeoDataFrame:

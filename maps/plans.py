@@ -62,6 +62,7 @@ def plan_edit_page(context: PageContext, plan: int) -> str:
             "plan_limits",
             "plan_design",
             "plan_take",
+            "plan_people",
         ),
         drawing=True,
     )

@@ -43,6 +43,20 @@ def design(
     grids: Annotated[
         Path | None, _file("--grids", "The present plan, polygons with codes.")
     ] = None,
+    members: Annotated[
+        Path | None,
+        _file("--members", "Party members by building code (a count); proposes branches 党支部."),
+    ] = None,
+    branch_least: Annotated[
+        int, typer.Option("--branch-least", min=1, help="Fewest members of a branch.")
+    ] = 3,
+    branch_most: Annotated[
+        int, typer.Option("--branch-most", min=1, help="Most members of a branch.")
+    ] = 50,
+    staff: Annotated[
+        Path | None,
+        _file("--staff", "Workers, building heads, unit heads by community code; tells who lacks."),
+    ] = None,
     scenario: Annotated[
         str,
         typer.Option(
@@ -85,7 +99,18 @@ def design(
 
         with stages() as progress:
             result = design_to_file(
-                DesignInputs(buildings, areas, network, streets, compounds, sites, stations, grids),
+                DesignInputs(
+                    buildings,
+                    areas,
+                    network,
+                    streets,
+                    compounds,
+                    sites,
+                    stations,
+                    grids,
+                    members,
+                    staff,
+                ),
                 out,
                 DesignChoices(
                     GridLimits(max_households, max_people),
@@ -96,6 +121,7 @@ def design(
                     seed,
                     effort,
                     time_limit or math.inf,
+                    (branch_least, branch_most),
                 ),
                 progress=progress,
             )

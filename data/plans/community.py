@@ -36,6 +36,9 @@ class GridRow:
     crossings: tuple[Broken, ...]
     version: int
     shape: shapely.Polygon
+    counts: Mapping[str, Any] | None = None
+    """What is counted of this grid itself: of a micro-grid made by rule its kind, households,
+    people, buildings and units; of a base grid its party members."""
 
     def image(self, plan_id: int, community_id: int) -> dict[str, Any]:
         """Give the row as JSON that the database takes back bit by bit."""
@@ -51,6 +54,7 @@ class GridRow:
             **dict(zip(STAFF, self.staff, strict=True)),
             "crossings": kept_crossings(self),
             "version": self.version,
+            "counts": None if self.counts is None else dict(self.counts),
             "geom": shapely.to_wkb(shapely.set_srid(self.shape, 4326), hex=True, include_srid=True),
         }
 
@@ -68,6 +72,7 @@ class GridRow:
             crossings=tuple(Broken(**b) for b in image["crossings"]),
             version=image["version"],
             shape=shapely.set_srid(shapely.from_wkb(image["geom"]), 0),
+            counts=image.get("counts"),
         )
 
 
@@ -162,7 +167,14 @@ class Community:
             g: (int(households[n]), int(people[n]), int(buildings[n])) for g, n in place.items()
         }
         for grid in self.grids.values():
-            if grid.kind == "micro":
+            if grid.kind == "micro" and grid.counts is not None:
+                counts = grid.counts
+                result[grid.id] = (
+                    int(counts["households"]),
+                    int(counts["people"]),
+                    int(counts["buildings"]),
+                )
+            elif grid.kind == "micro":
                 inside = shapely.intersects(grid.shape, shapely.points(self.point))
                 result[grid.id] = (
                     int(self.households[inside].sum()),
@@ -221,6 +233,7 @@ class Community:
                 "version": grid.version,
                 "broken": [b.to_dict() for b in self._broken(grid, sums)],
                 "staff": dict(zip(STAFF, grid.staff, strict=True)),
+                "counts": None if grid.counts is None else dict(grid.counts),
             },
         }
 
@@ -268,7 +281,7 @@ def load_community(
     rows = connection.execute(
         text(
             f"SELECT id, code, name, kind, parent_id, branch, {', '.join(STAFF)}, crossings,"
-            " version, ST_AsBinary(geom) AS geom FROM plan_grids"
+            " counts, version, ST_AsBinary(geom) AS geom FROM plan_grids"
             " WHERE plan_id = :plan AND community_id = :community ORDER BY id"
         ),
         bound,
@@ -303,6 +316,7 @@ def load_community(
             crossings=tuple(Broken(**b) for b in row.crossings),
             version=row.version,
             shape=shapely.from_wkb(bytes(row.geom)),
+            counts=row.counts,
         )
         for row in rows
     }

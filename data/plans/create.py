@@ -224,7 +224,7 @@ def _insert_plan(connection: Connection, name: str, author: str, based_on: int |
 def _copy(connection: Connection, name: str, source: int, author: str) -> int:
     plan = _insert_plan(connection, name, author, source)
     bound = {"from": source, "to": plan}
-    columns = f"community_id, code, name, kind, branch, {', '.join(STAFF)}, crossings, geom"
+    columns = f"community_id, code, name, kind, branch, {', '.join(STAFF)}, crossings, counts, geom"
     connection.execute(
         text(
             "INSERT INTO plan_communities (plan_id, community_id, outline, border)"
@@ -543,7 +543,7 @@ def _insert_community(
     bound = {"plan": community.plan_id, "community": community.id}
     columns = (
         "id, plan_id, community_id, code, name, kind, parent_id, branch, "
-        f"{', '.join(STAFF)}, crossings, version, geom"
+        f"{', '.join(STAFF)}, crossings, counts, version, geom"
     )
     try:
         connection.execute(

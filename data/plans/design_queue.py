@@ -1,4 +1,4 @@
-"""Design jobs in the database: asked for, claimed by one worker, followed, stopped.
+"""Jobs in the database, designs and micro-grids: asked for, claimed by one worker, stopped.
 
 A worker holds an advisory lock of its job as long as it lives; a running job whose lock is free
 was left by a service that died.
@@ -16,20 +16,24 @@ from sqlalchemy import Connection, text
 from data.database import Database
 from data.errors import NotFoundError
 from data.plans.design_job import DesignRequest, Proposal, check_request
+from data.plans.micro_job import TASK, MicroRequest, check_micro_request
 
 _LOCKS = 741_631
 """Class of our advisory locks; the second key is the job."""
 
 
-def ask(connection: Connection, request: DesignRequest, *, author: str) -> int:
+def ask(connection: Connection, request: DesignRequest | MicroRequest, *, author: str) -> int:
     """Put a job into the queue; gives its id.
 
     Raises
     ------
-    NotFoundError, InvalidRowError
-        As `data.plans.design_job.check_request`.
+    NotFoundError, InvalidRowError, ConflictError
+        As `data.plans.design_job.check_request` or `data.plans.micro_job.check_micro_request`.
     """
-    check_request(connection, request)
+    if isinstance(request, MicroRequest):
+        check_micro_request(connection, request)
+    else:
+        check_request(connection, request)
     job: int = connection.execute(
         text(
             "INSERT INTO design_jobs (author, request) VALUES (:author, CAST(:request AS jsonb))"
@@ -96,7 +100,9 @@ def ask_to_stop(connection: Connection, job: int) -> dict[str, Any]:
 
 
 @contextmanager
-def claimed(database: Database) -> Iterator[tuple[int, str, DesignRequest] | None]:
+def claimed(
+    database: Database,
+) -> Iterator[tuple[int, str, DesignRequest | MicroRequest] | None]:
     """Take the oldest job that waits: its id, author and request; None where there is none."""
     with database.engine.connect() as holder:
         with holder.begin():
@@ -123,13 +129,19 @@ def claimed(database: Database) -> Iterator[tuple[int, str, DesignRequest] | Non
             yield None
             return
         try:
-            yield row.id, row.author, DesignRequest.of(row.request)
+            yield row.id, row.author, _request_of(row.request)
         finally:
             with holder.begin():
                 holder.execute(
                     text("SELECT pg_advisory_unlock(:locks, CAST(:id AS integer))"),
                     {"locks": _LOCKS, "id": row.id},
                 )
+
+
+def _request_of(kept: dict[str, Any]) -> DesignRequest | MicroRequest:
+    if kept.get("task") == TASK:
+        return MicroRequest.of(kept)
+    return DesignRequest.of(kept)
 
 
 def fail_left(database: Database) -> int:
@@ -205,6 +217,18 @@ def fail(database: Database, job: int, code: str, message: str, remedy: str) -> 
                 " error = CAST(:error AS jsonb) WHERE id = :id"
             ),
             {"id": job, "error": _problem(code, message, remedy)},
+        )
+
+
+def cancel(database: Database, job: int) -> None:
+    """Note that a job was stopped before it had written anything."""
+    with database.transaction("gridcircle") as connection:
+        connection.execute(
+            text(
+                "UPDATE design_jobs SET state = 'cancelled', finished_at = now()"
+                " WHERE id = :id AND state = 'running'"
+            ),
+            {"id": job},
         )
 
 

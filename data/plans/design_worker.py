@@ -11,6 +11,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from data.database import Database
 from data.plans import design_queue as queue
 from data.plans.design_job import DesignRequest, propose
+from data.plans.micro_job import MicroRequest, divide
 from geo.errors import GridcircleError
 
 POLL_S = 2.0
@@ -70,17 +71,21 @@ class DesignWorker:
             if job is None:
                 self._wake.wait(POLL_S)
 
-    def _design(self, job: int, author: str, request: DesignRequest) -> None:
+    def _design(self, job: int, author: str, request: DesignRequest | MicroRequest) -> None:
         watch = _Watch(self._database, job, self._closing)
+        work = divide if isinstance(request, MicroRequest) else propose
         try:
-            proposal = propose(
+            proposal = work(
                 self._database,
-                request,
+                request,  # type: ignore[arg-type]
                 author=author,
                 progress=watch.progress,
                 cancelled=watch.cancelled,
             )
-            queue.finish(self._database, job, proposal)
+            if proposal is None:
+                queue.cancel(self._database, job)
+            else:
+                queue.finish(self._database, job, proposal)
         except _StoppingError:
             queue.put_back(self._database, job)
         except GridcircleError as error:

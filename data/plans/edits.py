@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,10 +15,12 @@ from sqlalchemy.exc import DBAPIError
 from data.constraints import refusal
 from data.errors import ConflictError, Fault, InvalidRowError, NotFoundError
 from data.layers import Feature
+from data.plans.branch_proposals import added_members, take_branches
 from data.plans.branches import require_branch
 from data.plans.codes import grid_code, is_grid_code, next_serials, numbered
 from data.plans.community import Community, GridRow, load_community, require
 from data.plans.crossings import with_crossings
+from data.plans.micro import make_microgrids
 from data.plans.models import STAFF
 from data.plans.patches import building_patch
 from data.plans.streets import street_line
@@ -37,6 +39,8 @@ EDIT_KINDS = (
     "change_kind",
     "remove",
     "take",
+    "microgrids",
+    "branches",
 )
 
 Request = Mapping[str, Any]
@@ -161,9 +165,48 @@ def edit(
     """
     community = load_community(connection, plan_id, int(request["community"]), lock=not preview)
     require(community, version)
-    draft = _Draft(community, dict(community.grids), community.outline)
     taken = _codes(connection, plan_id, community) if request["kind"] in _NEW_CODES else set()
-    _KINDS[request["kind"]](connection, draft, request, taken)
+    kind = _KINDS[request["kind"]]
+    return change_community(
+        connection,
+        community,
+        lambda draft: kind(connection, draft, request, taken),
+        request,
+        author=author,
+        preview=preview,
+    )
+
+
+def change_community(
+    connection: Connection,
+    community: Community,
+    change: Callable[[_Draft], None],
+    request: Request,
+    *,
+    author: str,
+    preview: bool = False,
+) -> EditResult:
+    """Change the grids of a community and write it down as one edit that can be undone.
+
+    Parameters
+    ----------
+    connection : Connection
+    community : Community
+        Locked, unless for a preview; the caller has looked at its version.
+    change : callable
+        Changes the draft it is given.
+    request : mapping
+        With ``kind``; kept with the edit.
+    author : str
+    preview : bool
+
+    Raises
+    ------
+    PartitionError, InvalidRowError
+        As `edit`.
+    """
+    draft = _Draft(community, dict(community.grids), community.outline)
+    change(draft)
     after = _settle(connection, draft, preview=preview)
     changed = tuple(g for g, row in after.grids.items() if row is not community.grids.get(g))
     if not changed and not draft.removed:
@@ -199,7 +242,7 @@ def _merge(_connection: Connection, draft: _Draft, request: Request, _taken: set
     kept = next(iter(change.parents))
     draft.take(change)
     staff = np.sum([row.staff for row in rows], axis=0).tolist()
-    draft.rows[kept] = replace(draft.rows[kept], staff=tuple(staff))
+    draft.rows[kept] = replace(draft.rows[kept], staff=tuple(staff), counts=added_members(rows))
     draft.lineage += [(row.code, draft.rows[kept].code) for row in rows]
 
 
@@ -266,9 +309,9 @@ def _draw_micro(draft: _Draft, request: Request, patch: shapely.Geometry) -> Non
             ),
         )
     serials = [
-        int(g.code[-2:])
+        int(serial)
         for g in draft.rows.values()
-        if g.parent_id == parent.id and g.code[-2:].isdigit()
+        if g.parent_id == parent.id and (serial := g.code.removeprefix(parent.code)).isdigit()
     ]
     code = f"{parent.code}{max(serials, default=0) + 1:02d}"
     draft.rows[-1] = GridRow(
@@ -377,6 +420,8 @@ _KINDS = {
     "change_kind": _change_kind,
     "remove": _remove,
     "take": take,
+    "microgrids": make_microgrids,
+    "branches": take_branches,
 }
 _NEW_CODES = ("split", "draw", "take")
 
@@ -510,7 +555,9 @@ def _nest(draft: _Draft, rows: dict[int, GridRow]) -> None:
         shape = max(pieces, key=shapely.area)
         if parent.id == row.parent_id and shapely.equals(shape, row.shape):
             continue
-        rows[grid] = replace(row, parent_id=parent.id, shape=snapped(shape))
+        # What was counted does not hold for the part that is left.
+        kept = row.counts if shapely.equals(shape, row.shape) else None
+        rows[grid] = replace(row, parent_id=parent.id, shape=snapped(shape), counts=kept)
 
 
 def _write(connection: Connection, result: EditResult, request: Request, author: str) -> EditResult:
@@ -592,7 +639,7 @@ def write_images(
     """
     columns = (
         "id, plan_id, community_id, code, name, kind, parent_id, branch, "
-        f"{', '.join(STAFF)}, crossings, version, geom"
+        f"{', '.join(STAFF)}, crossings, counts, version, geom"
     )
     own = [c for c in columns.split(", ") if c not in ("id", "plan_id", "community_id", "version")]
     bound = {"plan": plan_id, "community": community_id}

@@ -78,6 +78,20 @@ GBK_SHORT = {
     "part_time": "兼职员",
     "area_m2": "面积",
 }
+HEADS_TITLES = (
+    "微网格编码",
+    "名称",
+    "类型",
+    "基础网格编码",
+    "基础网格",
+    "社区",
+    "户数",
+    "人口",
+    "应配楼长",
+    "应配单元长",
+)
+"""Columns of the ledger of building and unit heads."""
+_MICRO_ZH = {"unit": "高层单元", "building": "多层楼栋", "bungalows": "平房", "empty": "无住户"}
 _KINDS_ZH = {"base": "基础网格", "exclusive": "专属网格", "micro": "微网格"}
 
 
@@ -145,8 +159,9 @@ def plan_frame(connection: Connection, plan_id: int) -> gpd.GeoDataFrame:
             text(
                 "SELECT g.code, g.name, g.kind, a.code AS community_code, a.name AS community,"
                 " coalesce(s.name, '') AS street, coalesce(o.code, '') AS parent,"
-                " coalesce(f.households, 0)::int AS households,"
-                " coalesce(f.people, 0)::int AS people, coalesce(f.buildings, 0)::int AS buildings,"
+                " coalesce((g.counts ->> 'households')::int, f.households, 0)::int AS households,"
+                " coalesce((g.counts ->> 'people')::int, f.people, 0)::int AS people,"
+                " coalesce((g.counts ->> 'buildings')::int, f.buildings, 0)::int AS buildings,"
                 " (SELECT count(*) FROM stations t WHERE t.kind = 'red_station'"
                 "   AND t.status = 'open' AND ST_Intersects(t.geom, g.geom))::int AS stations,"
                 f" g.branch, {', '.join(f'g.{role}' for role in STAFF)}, g.crossings,"
@@ -261,6 +276,7 @@ def _workbook(connection: Connection, plan_id: int, frame: gpd.GeoDataFrame, pat
             20 if column in ("code", "name", "broken", "community") else 12
         )
     sheet.freeze_panes = "C2"
+    _heads_sheet(connection, plan_id, book)
     notes: Any = book.create_sheet("说明")
     for key, value in (
         ("方案", plan["name"]),
@@ -275,6 +291,37 @@ def _workbook(connection: Connection, plan_id: int, frame: gpd.GeoDataFrame, pat
     ):
         notes.append([key, _inert(value)])
     book.save(path)
+
+
+def _heads_sheet(connection: Connection, plan_id: int, book: Any) -> None:
+    """Micro-grids with the heads they need, a row each; no sheet where none were made by rule."""
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
+    rows = connection.execute(
+        text(
+            "SELECT m.code, m.name, m.counts, g.code AS grid, g.name AS grid_name,"
+            " a.name AS community FROM plan_grids m JOIN plan_grids g ON g.id = m.parent_id"
+            " JOIN areas a ON a.id = m.community_id"
+            " WHERE m.plan_id = :plan AND m.kind = 'micro' AND m.counts IS NOT NULL"
+            " ORDER BY m.code"
+        ),
+        {"plan": plan_id},
+    ).all()
+    if not rows:
+        return
+    sheet: Any = book.create_sheet("楼长单元长台账")
+    sheet.append(list(HEADS_TITLES))
+    for row in rows:
+        counts = row.counts
+        cells = (row.code, row.name, _MICRO_ZH[counts["kind"]], row.grid, row.grid_name)
+        numbers = (counts[key] for key in ("households", "people", "buildings", "units"))
+        sheet.append([_inert(v) for v in (*cells, row.community, *numbers)])
+    for n, title in enumerate(HEADS_TITLES, 1):
+        sheet.cell(1, n).font = Font(bold=True)
+        wide = title.endswith(("编码", "名称", "网格", "社区"))
+        sheet.column_dimensions[get_column_letter(n)].width = 20 if wide else 12
+    sheet.freeze_panes = "C2"
 
 
 def _inert(value: Any) -> Any:

@@ -138,6 +138,9 @@ class PlanGrid(Base):
     building_heads: Mapped[int] = mapped_column(Integer, server_default="0")
     unit_heads: Mapped[int] = mapped_column(Integer, server_default="0")
     crossings: Mapped[list[Any]] = mapped_column(JSONB, server_default="[]")
+    counts: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    """Of a micro-grid made by rule: kind, households, people, buildings, units; of a base grid:
+    party members. Numbers, never names."""
     version: Mapped[int] = mapped_column(Integer, server_default="1")
     updated_at: Mapped[dt.datetime] = mapped_column(
         DateTime(timezone=True), server_default=func.now()

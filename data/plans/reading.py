@@ -243,9 +243,9 @@ def list_grids(
             f"WITH chosen AS MATERIALIZED (SELECT * FROM plan_grids WHERE {' AND '.join(where)}"
             f" ORDER BY code LIMIT :limit), sums AS ({_SUMS}), micro AS ({_MICRO_SUMS})"
             f" SELECT g.*, ST_AsGeoJSON(g.geom, {DECIMALS}) AS geometry,"
-            " coalesce(m.households, s.households) AS households,"
-            " coalesce(m.people, s.people) AS people,"
-            " coalesce(m.buildings, s.buildings) AS buildings,"
+            " coalesce((g.counts ->> 'households')::int, m.households, s.households) AS households,"
+            " coalesce((g.counts ->> 'people')::int, m.people, s.people) AS people,"
+            " coalesce((g.counts ->> 'buildings')::int, m.buildings, s.buildings) AS buildings,"
             " (SELECT count(*) FROM stations t WHERE t.kind = 'red_station' AND t.status = 'open'"
             "   AND ST_Intersects(t.geom, g.geom))::int AS stations"
             " FROM chosen g JOIN sums s ON s.id = g.id LEFT JOIN micro m ON m.id = g.id"
@@ -285,6 +285,7 @@ def _feature(row: Mapping[Any, Any], plan: Any) -> Feature:
             "version": row["version"],
             "broken": [b.to_dict() for b in broken],
             "staff": {role: row[role] for role in STAFF},
+            "counts": row["counts"],
         },
     }
 

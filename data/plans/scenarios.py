@@ -135,8 +135,8 @@ def scenarios(
 ) -> dict[str, Any]:
     """Set the plan and the proposals made from it side by side.
 
-    All are measured in the same communities and under the same limits. A draft that came of a
-    proposal, and from which none was made, shows those of its source.
+    All are measured in the same communities and under the same limits. A draft from which no
+    proposal was made stands beside those of the plan it came from.
 
     Parameters
     ----------
@@ -151,8 +151,9 @@ def scenarios(
     -------
     dict
         ``source``, ``limits``, ``communities`` (all of the source, with ``measured``), ``bound``
-        and ``moved_bound`` of the measured ones, ``plans`` (the source first, then proposals by
-        age, each with ``figures`` and how it was made), ``best`` (plans by figure) and ``jobs``
+        and ``moved_bound`` of the measured ones, ``plans`` (the source first, then the draft asked
+        about where it is none of them, then proposals by age, each with ``figures`` and how it
+        was made), ``best`` (plans by figure) and ``jobs``
         that wait or run.
 
     Raises
@@ -195,6 +196,17 @@ def scenarios(
         }
         for row in made
     ]
+    if plan_id not in {p["plan"] for p in plans}:
+        own = require_plan(connection, plan_id)
+        column = {
+            "plan": own.id,
+            "name": own.name,
+            "state": own.state,
+            "role": "draft",
+            "made": None,
+            "figures": asdict(_figures(connection, own.id, source.id, measured, limits)),
+        }
+        plans.insert(1, column)
     return {
         "source": {"id": source.id, "name": source.name, "state": source.state},
         "limits": {"households": limits[0], "people": limits[1]},
@@ -211,19 +223,33 @@ def scenarios(
 
 
 def _source_of(connection: Connection, plan_id: int) -> int:
-    """The plan itself where proposals were made from it, or it is none; else what it came from."""
-    require_plan(connection, plan_id)
-    found = connection.execute(
+    """Find where the proposals beside a plan start from.
+
+    The plan itself where proposals were made from it; else what it was proposed from; else the
+    plan it is based on, where proposals were made from that.
+    """
+    plan = require_plan(connection, plan_id)
+    candidates = [plan_id]
+    candidates += connection.execute(
         text(
             "SELECT (request ->> 'source')::bigint FROM design_jobs WHERE plan_id = :plan"
-            " AND request ->> 'source' IS NOT NULL AND NOT EXISTS (SELECT FROM design_jobs o"
-            "   WHERE (o.request ->> 'source')::bigint = :plan AND o.state <> 'cancelled')"
-            " AND EXISTS (SELECT FROM plans p WHERE p.id = (request ->> 'source')::bigint)"
-            " ORDER BY id DESC LIMIT 1"
+            " AND request ->> 'source' IS NOT NULL ORDER BY id DESC LIMIT 1"
         ),
         {"plan": plan_id},
-    ).scalar_one_or_none()
-    return plan_id if found is None else int(found)
+    ).scalars()
+    if plan.based_on is not None:
+        candidates.append(plan.based_on)
+    with_proposals = set(
+        connection.execute(
+            text(
+                "SELECT p.id FROM plans p WHERE p.id = ANY(:ids) AND EXISTS (SELECT"
+                " FROM design_jobs j WHERE (j.request ->> 'source')::bigint = p.id"
+                " AND (j.plan_id IS NOT NULL OR j.state IN ('queued', 'running')))"
+            ),
+            {"ids": candidates},
+        ).scalars()
+    )
+    return next((int(c) for c in candidates if c in with_proposals), plan_id)
 
 
 def _proposals(connection: Connection, source: int) -> list[Any]:

@@ -138,3 +138,14 @@ def test_what_is_not_there_is_told(
     answer = client.get(f"/api/v1/plans/{path.format(plan=published)}")
     assert answer.status_code == status, answer.text
     assert answer.json()["remedy"]
+
+
+def test_a_draft_of_one_s_own_stands_beside_them(
+    client: httpx.Client, published: int, drafts: dict[str, int]
+) -> None:
+    made = client.post("/api/v1/plans", json={"name": "自己的", "source": {"plan": published}})
+    own = made.json()["id"]
+    told = client.get(f"/api/v1/plans/{own}/scenarios").json()
+    assert [p["plan"] for p in told["plans"]] == [published, own, *drafts.values()]
+    assert told["plans"][1]["role"] == "draft"
+    assert told["plans"][1]["figures"]["moved"] == 0

@@ -16,6 +16,7 @@ import shapely
 
 from data.design_files import DesignChoices, DesignInputs, design_to_file
 from data.errors import SourceFileError
+from data.importers.layers import read_layer
 from data.sample import SampleFiles, write_sample
 from geo.standards import GridLimits
 
@@ -183,3 +184,57 @@ def test_a_real_country_is_designed_from_its_map_alone(tmp_path):
     assert result.totals["in_one_piece"] == 1.0
     assert any("estimated" in warning for warning in result.warnings)
     assert np.isclose(grids["households"].sum(), result.totals["households"])
+
+
+def test_branches_and_staff_are_counted_from_ledgers(town, tmp_path):
+    codes = pd.read_csv(town.buildings, dtype=str).iloc[:, 0]
+    members = pd.DataFrame({"楼栋编码": codes, "党员数": np.arange(len(codes)) % 3})
+    members.to_csv(tmp_path / "members.csv", index=False)
+    communities, _ = read_layer(town.areas, "areas")
+    communities = communities[communities["level"] == "community"]
+    staff = pd.DataFrame({"社区编码": communities["code"], "专职网格员": 10, "楼长": 10_000})
+    staff.to_excel(tmp_path / "staff.xlsx", index=False)
+    out = tmp_path / "plan.gpkg"
+    done = gridcircle(
+        "--buildings", town.buildings, "--areas", town.areas, "--network", town.osm, "--out", out,
+        "--members", tmp_path / "members.csv", "--branch-least", 60, "--branch-most", 260,
+        "--staff", tmp_path / "staff.xlsx", "--effort", 0.02, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    grids, layer = (gpd.read_file(out, layer=n) for n in ("grids", "branches"))
+    assert grids["party_members"].sum() == members["党员数"].sum() == layer["party_members"].sum()
+    assert (grids["branch"] != "").all()
+    assert len(layer) == len(told["branches"]) < len(grids)
+    for one in told["branches"]:
+        own = grids[grids["branch"] == one["name"]]
+        assert sorted(own["code"]) == sorted(one["grids"])
+        assert own["party_members"].sum() == one["party_members"]
+        assert one["outside"] or 60 <= one["party_members"] <= 260
+        assert set(own["community_code"]) == {one["community_code"]}
+    for one in told["communities"]:
+        assert one["spare_workers"] == 10 - one["workers"] < 0
+        assert one["spare_building_heads"] == 10_000 - one["building_heads"]
+        assert "spare_unit_heads" not in one
+
+
+@pytest.mark.parametrize(
+    ("option", "text", "word"),
+    [
+        ("--members", "楼栋编码,党员数\nnowhere,3\n", "nowhere"),
+        ("--members", "楼栋编码,党员数\nB1,many\n", "many"),
+        ("--members", "楼栋编码\nB1\n", "members"),
+        ("--staff", "社区编码,楼长\n999,3\n", "999"),
+    ],
+)
+def test_wrong_ledgers_of_counts_are_told_with_their_row(town, tmp_path, option, text, word):
+    (tmp_path / "counts.csv").write_text(text, "utf-8")
+    out = tmp_path / "plan.gpkg"
+    done = gridcircle(
+        "--buildings", town.buildings, "--areas", town.areas, "--out", out,
+        option, tmp_path / "counts.csv",
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert word in done.stderr
+    assert "counts.csv" in done.stderr
+    assert not out.exists()

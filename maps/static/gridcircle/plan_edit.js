@@ -30,6 +30,7 @@ Gridcircle.begin = function (map) {
   let design = null;
   let taking = null;
   let limits = null;
+  let people = null;
 
   let plan = null;
   let grids = new Map(); // in view, by id
@@ -61,6 +62,7 @@ Gridcircle.begin = function (map) {
     design.sync();
     taking.sync();
     limits.sync();
+    people.sync();
     showBroken();
     return plan;
   }
@@ -191,6 +193,7 @@ Gridcircle.begin = function (map) {
     drawChosen();
     showSelected();
     design.sync();
+    people.sync();
     readSuggestions();
     tools.use(tools.name);
     if (Gridcircle.isNarrow() && tools.name === "select" && chosen.length) sheet("half", byId("gp-selected"));
@@ -439,8 +442,8 @@ Gridcircle.begin = function (map) {
   }
 
   /** Several edits made at once: all is read again. */
-  function taken(told) {
-    for (const one of told.edits) remember({ seq: one.edit, kind: "take", community: one.community, at: new Date().toISOString() }, true);
+  function taken(told, kind = "take") {
+    for (const one of told.edits) remember({ seq: one.edit, kind, community: one.community, at: new Date().toISOString() }, true);
     lastCommunity = null;
     chosen = [];
     version += 1;
@@ -696,6 +699,9 @@ Gridcircle.begin = function (map) {
   });
   taking = Plan.take(byId("gp-take"), map, {
     id, plan: () => plan, communities: () => [...communities.values()], propose, show, taken,
+  });
+  people = Plan.people(byId("gp-people"), map, {
+    id, plan: () => plan, communities: () => [...communities.values()], selected: () => chosen, propose, taken, show,
   });
 
   /** Limits have changed: colours, rules and tiles follow. */

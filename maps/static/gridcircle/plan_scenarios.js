@@ -25,7 +25,7 @@ Gridcircle.begin = function (first) {
 
   /** What a proposal is called here: its scenario, numbered where there are several of it. */
   function title(one) {
-    if (one.role === "source") return one.name;
+    if (!one.made) return one.name;
     const alike = told.plans.filter((other) => other.made?.scenario === one.made.scenario);
     const name = word(`scenario_${one.made.scenario}`);
     return alike.length > 1 ? `${name} ${alike.indexOf(one) + 1}` : name;
@@ -61,6 +61,7 @@ Gridcircle.begin = function (first) {
       known = { caption, figure: element("figure", { class: "gs-card" }, holder, caption), holder };
       byId("gs-maps").append(known.figure);
       known.map = index ? makeMap(holder) : first;
+      known.map.getPane("names").style.zIndex = 425;
       known.map.createPane("grids").style.zIndex = 300;
       known.map.createPane("chosen").style.zIndex = 320;
       known.chosen = L.layerGroup().addTo(known.map);
@@ -84,12 +85,12 @@ Gridcircle.begin = function (first) {
       element("p", { class: "gc-note" }, made
         ? [word(`design_preset_${made.preset}`), word("scenarios_limits", { households: number(made.limits.households), people: number(made.limits.people) }),
           word("scenarios_by", { author: made.author, time: Plan.time(made.finished_at) })].join(" · ")
-        : word("scenarios_source")),
+        : word(one.role === "source" ? "scenarios_source" : "scenarios_draft")),
       made && !made.complete ? element("p", { class: "gc-note" }, word("scenarios_early")) : null,
       element("div", { class: "gp-actions" },
         link(`/plans/${one.plan}/edit?lang=${lang}`, word("scenarios_edit")),
-        made ? link(`/plans/${one.plan}/compare?with=${told.source.id}&lang=${lang}`, word("scenarios_compare")) : null,
-        made ? link(`/plans/${told.source.id}/edit?take=${one.plan}&lang=${lang}`, word("scenarios_take"), true) : null),
+        one.role !== "source" ? link(`/plans/${one.plan}/compare?with=${told.source.id}&lang=${lang}`, word("scenarios_compare")) : null,
+        made ? link(`/plans/${page.plan === one.plan ? told.source.id : page.plan}/edit?take=${one.plan}&lang=${lang}`, word("scenarios_take"), true) : null),
     ].filter(Boolean);
   }
 

@@ -30,7 +30,16 @@ GridcirclePlan.take = function (box, map, editor) {
 
   const title = (one) => `${word(`scenario_${one.made.scenario}`)} · ${one.name}`;
   const chosen = () => made.find((one) => String(one.plan) === proposals.value);
-  const short = (features) => features.map((f) => Plan.tail({ id: f.id, ...f.properties })).join("、");
+  const comma = lang === "zh" ? "、" : ", ";
+  /** Codes of some grids; of many the first ones and how many there are. */
+  function short(features) {
+    const codes = features.map((f) => Plan.tail({ id: f.id, ...f.properties })).sort();
+    return codes.length <= 4 ? codes.join(comma) : word("take_codes", { n: number(codes.length), codes: codes.slice(0, 3).join(comma) });
+  }
+  function homesOf(features) {
+    const homes = features.map((f) => f.properties.households).sort((a, b) => a - b);
+    return homes.length <= 4 ? homes.map((n) => number(n)).join(" / ") : `${number(homes[0])}–${number(homes.at(-1))}`;
+  }
 
   function draw(features) {
     drawn.clearLayers();
@@ -78,7 +87,7 @@ GridcirclePlan.take = function (box, map, editor) {
       if (!told) return;
       const changing = told.parts.map((part, place) => [part, place]).filter(([part]) => part.changes);
       parts.replaceChildren(...(changing.length ? changing.map(([part, place]) => {
-        const homes = part.proposed.map((f) => number(f.properties.households)).join(" / ");
+        const homes = homesOf(part.proposed);
         const [, item] = check(word("take_part", { from: short(part.grids), to: short(part.proposed), homes }), all.checked, (on) => {
           const some = wanted.get(community.id) === null ? new Set(changing.map(([, p]) => p)) : wanted.get(community.id) || new Set();
           if (on) some.add(place);

@@ -13,10 +13,14 @@ from sqlalchemy import text
 from town import seed_layers, seed_network
 
 from data.database import Database
-from data.errors import InvalidRowError, NotFoundError
+from data.errors import InvalidRowError, NotFoundError, StaleRowError
 from data.plans import design_queue as queue
+from data.plans.create import create_plan
 from data.plans.design_job import DesignRequest, propose
 from data.plans.design_worker import DesignWorker
+from data.plans.edits import edit
+from data.plans.micro_job import MicroRequest, divide
+from data.plans.scenarios import scenarios
 
 
 @pytest.fixture
@@ -251,3 +255,110 @@ def test_only_selected_grids_are_balanced_anew(town: tuple[Database, int]) -> No
     assert before["C2-001"] > 300 >= after["C2-001"]
     for code in ("C1-001", "C1-003", "C2-003"):
         assert after[code] == before[code]
+
+
+def test_a_service_that_stops_puts_its_job_back_and_the_next_one_does_it(
+    town: tuple[Database, int],
+) -> None:
+    database, source = town
+    request = DesignRequest("停机", source, max_households=160, max_people=900)
+    with database.transaction("test") as connection:
+        job = queue.ask(connection, request, author="规划员")
+    first = DesignWorker(database)
+    first.start()
+    limit = time.monotonic() + 60
+    while time.monotonic() < limit:
+        with database.connect() as connection:
+            state = queue.read_job(connection, job)["state"]
+        if state != "queued":
+            break
+        time.sleep(0.005)
+    assert state == "running"
+    first.stop()
+    with database.connect() as connection:
+        left = queue.read_job(connection, job)
+        plans = connection.execute(text("SELECT count(*) FROM plans")).scalar_one()
+    assert (left["state"], left["stage"], left["progress"]) == ("queued", "", 0)
+    assert left["started_at"] is None
+    assert plans == 1  # half a design is no draft
+    assert queue.fail_left(database) == 0
+    second = DesignWorker(database)
+    second.start()
+    try:
+        told = ended(database, job)
+    finally:
+        second.stop()
+    assert told["state"] == "done"
+    assert told["plan"] is not None
+
+
+def test_a_community_that_cannot_keep_the_limits_says_why_in_both_languages(
+    town: tuple[Database, int],
+) -> None:
+    database, source = town
+    request = DesignRequest("过小", source, max_households=10, max_people=30)
+    made = propose(database, request, author="规划员")
+    assert not made.figures["kept"]
+    reasons = [r for one in made.figures["communities"] for r in one["reasons"]]
+    assert reasons
+    assert {r["rule"] for r in reasons} == {"building_above_limit"}
+    for reason in reasons:
+        assert f"{reason['value']:g}" in reason["message"]
+        assert f"{reason['value']:g}" in reason["message_zh"]
+        assert "楼" in reason["message_zh"]
+    with database.connect() as connection:
+        told = scenarios(connection, source)
+    assert told["plans"][0]["plan"] == source
+
+
+def test_micro_grids_that_are_stopped_write_nothing(town: tuple[Database, int]) -> None:
+    database, source = town
+    with database.transaction("test") as connection:
+        plan = create_plan(connection, "草稿", source, author="test")
+    assert divide(database, MicroRequest(plan), author="test", cancelled=lambda: True) is None
+    with database.transaction("test") as connection:
+        job = queue.ask(connection, MicroRequest(plan), author="test")
+    # Somebody edits while the micro-grids are computed: nothing is written over it.
+    changed: list[bool] = []
+
+    def meanwhile(stage: str, _share: float) -> None:
+        if stage == "draft" and not changed:
+            changed.append(True)
+            with database.transaction("other") as connection:
+                row = connection.execute(
+                    text(
+                        "SELECT id, community_id FROM plan_grids WHERE plan_id = :plan ORDER BY id"
+                    ),
+                    {"plan": plan},
+                ).first()
+                assert row is not None
+                edit(
+                    connection,
+                    plan,
+                    {
+                        "kind": "rename",
+                        "community": row.community_id,
+                        "grid": row.id,
+                        "name": "改名",
+                    },
+                    version=1,
+                    author="other",
+                )
+
+    with pytest.raises(StaleRowError):
+        divide(database, MicroRequest(plan), author="test", progress=meanwhile)
+    with database.connect() as connection:
+        micro = connection.execute(
+            text("SELECT count(*) FROM plan_grids WHERE plan_id = :plan AND kind = 'micro'"),
+            {"plan": plan},
+        ).scalar_one()
+    assert micro == 0
+    worker = DesignWorker(database)
+    worker.start()
+    try:
+        told = ended(database, job)
+    finally:
+        worker.stop()
+    assert told["state"] == "done"
+    assert told["plan"] == plan
+    assert told["result"]["totals"]["microgrids"] > 0
