@@ -103,15 +103,20 @@ def steps_of(piece: Piece, settings: Settings) -> int:
 
 
 def improve(
-    piece: Piece, start: Ints, grids: int, settings: Settings, rng: NDArray[np.uint64]
+    piece: Piece,
+    start: Ints,
+    grids: int,
+    settings: Settings,
+    rng: NDArray[np.uint64],
+    *,
+    hot: float = 1.0,
 ) -> Found:
-    """Anneal, in chunks so that a time limit or a cancellation is heard."""
+    """Anneal from a temperature on, in chunks so that a time limit or a cancellation is heard."""
     terms = terms_of(piece, grids, settings)
     arrays = piece.graph.arrays()
     steps = steps_of(piece, settings)
     chunks = max(1, math.ceil(steps / CHUNK))
-    least_change = settings.scenario == "least_change"
-    hot, cold = (0.5, 0.01) if least_change else (1.0, 0.01)
+    cold = 0.01
     grid = start
     cost, excess = gridsearch.costs(arrays, terms, start, grids)
     best = Found(start, float(excess.sum()), float(cost.sum()), complete=True)

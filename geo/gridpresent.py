@@ -61,7 +61,8 @@ def from_present(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> F
         grid = grid.copy()
         grid[members[far]] = used
         used += 1
-    return improve(piece, grid.astype(np.int32), used, settings, rng)
+    hot = 0.5 if settings.scenario == "least_change" else 1.0
+    return improve(piece, grid.astype(np.int32), used, settings, rng, hot=hot)
 
 
 def _mended(graph: Graph, labels: int) -> Ints:
@@ -104,7 +105,7 @@ def likened(piece: Piece, grid: Ints, grids: int) -> Piece:
         number[old] = new
     present = graph.present.copy()
     present[known] = number[graph.present[known]]
-    return Piece(piece.cells, replace(graph, present=present), piece.labels, piece.bound)
+    return replace(piece, graph=replace(graph, present=present))
 
 
 def kept_codes(
