@@ -21,7 +21,6 @@ Scenario = Literal["fewest", "fresh", "least_change", "rebalance"]
 
 SCENARIOS: tuple[Scenario, ...] = ("fewest", "fresh", "least_change", "rebalance")
 OVER_PRICE = 300.0
-CHANGE_FIRST = 100.0
 _STEPS_A_CELL = 800
 _LEAST_STEPS = 200_000
 CHUNK = 25_000
@@ -90,10 +89,6 @@ def terms_of(piece: Piece, grids: int, settings: Settings) -> Floats:
     terms[gridsearch.STATION] = w.station
     terms[gridsearch.CHANGE] = w.change
     terms[gridsearch.GRID] = w.grids
-    if settings.scenario == "least_change":
-        # Moves decide; everything else only between designs that move the same.
-        terms[gridsearch.CHANGE] = max(w.change, CHANGE_FIRST)
-        terms[gridsearch.BALANCE] = min(w.balance, 1.0)
     return terms
 
 

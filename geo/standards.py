@@ -250,7 +250,7 @@ GRID_PRESETS: MappingProxyType[str, GridPreset] = MappingProxyType(
             GridPreset("equal", GridWeights(balance=200.0), "负荷均等", "equal load"),
             GridPreset(
                 "compounds",
-                GridWeights(compounds=4.0, courtyard=3.0, balance=5.0, grids=20.0),
+                GridWeights(compounds=4.0, courtyard=3.0, balance=5.0, grids=30.0),
                 "小区完整",
                 "compounds whole",
             ),
