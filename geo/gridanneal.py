@@ -21,7 +21,6 @@ Scenario = Literal["fewest", "fresh", "least_change", "rebalance"]
 
 SCENARIOS: tuple[Scenario, ...] = ("fewest", "fresh", "least_change", "rebalance")
 OVER_PRICE = 300.0
-CHANGE_FIRST = 100.0
 _STEPS_A_CELL = 800
 _LEAST_STEPS = 200_000
 CHUNK = 25_000
@@ -90,10 +89,6 @@ def terms_of(piece: Piece, grids: int, settings: Settings) -> Floats:
     terms[gridsearch.STATION] = w.station
     terms[gridsearch.CHANGE] = w.change
     terms[gridsearch.GRID] = w.grids
-    if settings.scenario == "least_change":
-        # Moves decide; everything else only between designs that move the same.
-        terms[gridsearch.CHANGE] = max(w.change, CHANGE_FIRST)
-        terms[gridsearch.BALANCE] = min(w.balance, 1.0)
     return terms
 
 
@@ -103,15 +98,20 @@ def steps_of(piece: Piece, settings: Settings) -> int:
 
 
 def improve(
-    piece: Piece, start: Ints, grids: int, settings: Settings, rng: NDArray[np.uint64]
+    piece: Piece,
+    start: Ints,
+    grids: int,
+    settings: Settings,
+    rng: NDArray[np.uint64],
+    *,
+    hot: float = 1.0,
 ) -> Found:
-    """Anneal, in chunks so that a time limit or a cancellation is heard."""
+    """Anneal from a temperature on, in chunks so that a time limit or a cancellation is heard."""
     terms = terms_of(piece, grids, settings)
     arrays = piece.graph.arrays()
     steps = steps_of(piece, settings)
     chunks = max(1, math.ceil(steps / CHUNK))
-    least_change = settings.scenario == "least_change"
-    hot, cold = (0.5, 0.01) if least_change else (1.0, 0.01)
+    cold = 0.01
     grid = start
     cost, excess = gridsearch.costs(arrays, terms, start, grids)
     best = Found(start, float(excess.sum()), float(cost.sum()), complete=True)

@@ -8,27 +8,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geo import gridsearch
-from geo.gridanneal import CHUNK, Found, Settings, steps_of, terms_of
+from geo.gridanneal import CHUNK, Found, Settings, improve, steps_of, terms_of
+from geo.gridcontract import contracted
 from geo.gridpieces import Piece
 from geo.gridsearch import Graph
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 _PACKING_STEPS = 300_000
+_SOFT = 0.03
+_OPENINGS = 4
+_NEAR = 0.1
 _ATTEMPTS = (
-    (0.03, 100.0, 2.0, 0.01, 0.06),
-    (0.01, 300.0, 2.0, 0.05, 0.15),
-    (0.03, 100.0, 0.5, 0.05, 0.02),
+    (0.03, 100.0, 100.0, 2.0, 0.01, 0.06),
+    (0.03, 100.0, 100.0, 0.5, 0.05, 0.02),
+    (0.01, 1.0, 100.0, 5.0, 0.05, 0.10),
+    (0.003, 0.1, 30.0, 1.0, 0.01, 0.06),
+    (0.01, 1.0, 100.0, 2.0, 0.02, 0.06),
 )
 """Weight of other wishes, of equal loads and of too great ones, temperatures at both ends, share of
 joined moves: one attempt each, because no one of them packs every community."""
 
 
-def packing(piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64]) -> Ints:
+def packing(
+    piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64], *, attempts: int = 3
+) -> Ints:
     """Look for any division into so many grids that keeps the limits; else the nearest to it.
 
     Loads are made equal before anything else counts: what is too much in one place finds its way
-    to where there is room over many borders.
+    to where there is room over many borders. Where large buildings stand in the way of that, other
+    attempts let loads be as unequal as they like.
     """
     terms = terms_of(piece, grids, settings)
     terms[[gridsearch.SPLIT, gridsearch.STATION, gridsearch.CHANGE, gridsearch.GRID]] = 0.0
@@ -36,10 +45,11 @@ def packing(piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64
     steps = int(max(_PACKING_STEPS * settings.effort, steps_of(piece, settings)))
     best: Ints = np.zeros(len(piece.graph), np.int32)
     least = math.inf
-    for attempt, (soft, load, hot, cold, recombine) in enumerate(_ATTEMPTS):
+    for attempt in range(attempts):
+        soft, equal, over_price, hot, cold, recombine = _ATTEMPTS[attempt % len(_ATTEMPTS)]
         for wish in (gridsearch.CUT, gridsearch.SHAPE, gridsearch.BARRIER, gridsearch.BIND):
             terms[wish] = soft
-        terms[[gridsearch.BALANCE, gridsearch.OVER]] = load
+        terms[gridsearch.BALANCE], terms[gridsearch.OVER] = equal, over_price
         start = _start(piece, grids, settings, rng)
         for chunk in range(chunks := max(1, math.ceil(steps / CHUNK))):
             if settings.stop() and least < math.inf:
@@ -52,9 +62,51 @@ def packing(piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64
                 best, least = met, over
             if least <= 1e-9:
                 return best
-        if least > 0.2 * (attempt + 1):
+        if least > 2 * _NEAR * (attempt + 1) or (attempt >= 2 and least > _NEAR):
             break  # far from it: another attempt would not find one either
     return best
+
+
+def packing_whole(
+    piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64]
+) -> Ints | None:
+    """Look for a division that keeps the limits and cuts through few compounds.
+
+    Compounds that fit into a grid are single cells at first. Where the limits cannot be kept so,
+    the largest one of each grid above a limit is opened, and the search goes on from there.
+    Returns None where that does not end in a packing, or where there is nothing to keep whole.
+    """
+    opened = np.zeros(len(piece.graph), np.bool_)
+    small = contracted(piece, settings.limits, opened)
+    if len(small.piece.graph) == len(piece.graph):
+        return None
+    terms = terms_of(piece, grids, settings)
+    for wish in (gridsearch.CUT, gridsearch.SHAPE, gridsearch.BARRIER, gridsearch.BIND):
+        terms[wish] = _SOFT
+    terms[[gridsearch.STATION, gridsearch.CHANGE, gridsearch.GRID]] = 0.0
+    terms[gridsearch.SPLIT] = _SOFT
+    terms[[gridsearch.BALANCE, gridsearch.OVER]] = 100.0
+    grid = packing(small.piece, grids, settings, rng, attempts=1)
+    for _ in range(_OPENINGS):
+        _, over = gridsearch.costs(small.piece.graph.arrays(), terms, grid, grids)
+        if over.sum() <= 1e-9:
+            found = improve(small.piece, grid, grids, settings, rng)
+            return small.spread(found.grid)
+        if settings.stop():
+            break
+        whole = small.spread(grid)
+        size = np.bincount(small.of)
+        for label in np.flatnonzero(over > 1e-9).tolist():
+            inside = np.flatnonzero((grid == label) & (size > 1))
+            if len(inside):
+                largest = inside[small.piece.graph.households[inside].argmax()]
+                opened |= small.of == largest
+        small = contracted(piece, settings.limits, opened)
+        grid, _, _, _ = gridsearch.anneal(
+            small.piece.graph.arrays(), terms, small.gathered(whole), grids,
+            int(_PACKING_STEPS * settings.effort), 1.0, 0.02, 0.06, rng,
+        )  # fmt: skip
+    return None
 
 
 def _start(piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64]) -> Ints:

@@ -29,6 +29,8 @@ class Piece:
     labels: NDArray[np.int64]
     """Present grids in this piece; label k of the graph is ``labels[k]``."""
     bound: int
+    compound: Ints
+    """Compound of each cell, also of cells without households; -1 in none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,13 @@ def _piece(
         now,
         locked[at].copy(),
     )
-    return Piece(at, graph, labels, fewest_grids(h, p, (limits.households, limits.people)))
+    return Piece(
+        at,
+        graph,
+        labels,
+        fewest_grids(h, p, (limits.households, limits.people)),
+        cells.compound[at].astype(np.int32),
+    )
 
 
 def _most_common(labels: NDArray[np.int64]) -> int:

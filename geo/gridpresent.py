@@ -19,24 +19,58 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 
+_EVEN = 0.45
+"""Share of a grid above the limit that leaves where it is cut in two of about the same size."""
+
+
 def from_present(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> Found:
-    """Start from the present plan: mend what is in pieces, cut what is too large, then improve."""
-    graph = piece.graph
-    grid = _mended(graph, len(piece.labels))
+    """Start from the present plan: mend what is in pieces, cut what is too large, then improve.
+
+    For least change, what is too large is cut in two ways: so that as little leaves as must, which
+    neighbours with room may take in, and in two of about the same size, which is better where they
+    have none. Moves decide, but a grid of 320 is cut into 180 and 140 rather than 300 and 20: a
+    very small grid costs about as much as moving half a grid.
+    """
+    w = settings.weights
+    # A small new grid goes to a neighbour that has room.
+    settings = replace(settings, weights=replace(w, grids=max(w.grids, 3.0)))
+    whole = _mended(piece.graph, len(piece.labels))
+    start, used = _cut(piece, whole, settings, rng, least=0.0)
+    if settings.scenario != "least_change":
+        return improve(piece, start, used, settings, rng)
+    moves = replace(
+        settings,
+        weights=replace(settings.weights, change=max(w.change, 100.0), balance=min(w.balance, 1.0)),
+    )
+    even = replace(
+        settings, weights=replace(settings.weights, change=max(w.change, 25.0), balance=20.0)
+    )
+    fewest_moves = improve(piece, start, used, moves, rng, hot=0.5)
+    tried = [improve(piece, fewest_moves.grid, used, even, rng, hot=0.1)]
+    if used > int(whole.max()) + 1:
+        start, used_even = _cut(piece, whole, even, rng, least=_EVEN)
+        tried.append(improve(piece, start, used_even, even, rng, hot=0.2))
+        used = max(used, used_even)
+    terms = terms_of(piece, used, even)
+    for found in tried:  # priced alike, against the same mean
+        cost, _ = gridsearch.costs(piece.graph.arrays(), terms, found.grid, used)
+        found.cost = float(cost.sum())
+    return min(tried, key=lambda found: (found.over if found.over > 1e-9 else 0.0, found.cost))
+
+
+def _cut(
+    piece: Piece, grid: Ints, settings: Settings, rng: NDArray[np.uint64], *, least: float
+) -> tuple[Ints, int]:
+    """Cut grids above a limit until none can be cut further; the grids and how many there are."""
+    graph, limits = piece.graph, settings.limits
     used = max(int(grid.max()) + 1, len(piece.labels))
     terms = terms_of(piece, max(1, used), settings)
-    arrays = graph.arrays()
-    # A small new grid goes to a neighbour that has room.
-    settings = replace(
-        settings, weights=replace(settings.weights, grids=max(settings.weights.grids, 3.0))
-    )
-    room = settings.limits.households
+    grid = grid.astype(np.int32).copy()
     stuck: set[int] = set()
     for _ in range(2 * len(graph)):
         h = np.bincount(grid, graph.households, used)
         p = np.bincount(grid, graph.people, used)
-        load = np.maximum(h / room, p / settings.limits.people)
-        load[h + p == 0] = 0
+        load = np.maximum(h / limits.households, p / limits.people)
         can = np.array(
             [
                 g not in stuck
@@ -51,17 +85,15 @@ def from_present(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> F
         worst = int(np.where(can, load, 0).argmax())
         members = np.flatnonzero(grid == worst)
         total = float(h[worst])
-        # What leaves is as little as must, in one piece; locked cells keep the label.
-        far = gridsearch.cut_in_two(
-            arrays, terms, members, 1 - min(1.0, 1 / load[worst]), 0.0, total, 60, rng
-        )
+        # What leaves is in one piece; locked cells keep the label.
+        share = max(least, 1 - min(1.0, 1 / load[worst]))
+        far = gridsearch.cut_in_two(graph.arrays(), terms, members, share, 0.0, total, 60, rng)
         if not far.any() or far.all():
             stuck.add(worst)
             continue
-        grid = grid.copy()
         grid[members[far]] = used
         used += 1
-    return improve(piece, grid.astype(np.int32), used, settings, rng)
+    return grid, used
 
 
 def _mended(graph: Graph, labels: int) -> Ints:
@@ -104,7 +136,7 @@ def likened(piece: Piece, grid: Ints, grids: int) -> Piece:
         number[old] = new
     present = graph.present.copy()
     present[known] = number[graph.present[known]]
-    return Piece(piece.cells, replace(graph, present=present), piece.labels, piece.bound)
+    return replace(piece, graph=replace(graph, present=present))
 
 
 def kept_codes(

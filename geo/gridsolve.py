@@ -9,12 +9,14 @@ from numpy.typing import NDArray
 
 from geo import gridexact, gridsearch
 from geo.gridanneal import Found, Settings, improve, terms_of
-from geo.gridpacking import first_fit, fits, packing
+from geo.gridpacking import first_fit, fits, packing, packing_whole
 from geo.gridpieces import Piece
 from geo.gridpresent import from_present, likened
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
+_WHOLE_ATTEMPTS = 2
+_ATTEMPTS = 8
 
 
 def solve_piece(piece: Piece, settings: Settings, *, seed: tuple[int, int, int]) -> Found:
@@ -55,6 +57,23 @@ def _proven(piece: Piece, found: Found, settings: Settings) -> Found:
     return found
 
 
+def _packed(
+    piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64]
+) -> tuple[Ints, float]:
+    """A packing, compounds whole where that is wished and found, and how hot to improve it."""
+    if settings.weights.compounds > 0 and settings.weights.change == 0:
+        for _ in range(_WHOLE_ATTEMPTS):
+            whole = packing_whole(piece, grids, settings, rng)
+            if whole is not None:
+                return whole, 0.1
+    return packing(piece, grids, settings, rng, attempts=_ATTEMPTS), 1.0
+
+
+def _rank(found: Found) -> tuple[float, float]:
+    """What is above the limits first, then the cost; sums of shares are not exact."""
+    return (found.over if found.over > 1e-9 else 0.0, found.cost)
+
+
 def _searched(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> Found:
     """Search for a design from nothing: pack, then improve."""
     n = len(piece.graph)
@@ -63,17 +82,20 @@ def _searched(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> Foun
         terms = terms_of(piece, 1, settings)
         cost, over = gridsearch.costs(piece.graph.arrays(), terms, whole, 1)
         return Found(whole, float(over.sum()), float(cost.sum()), complete=True)
-    most = piece.bound + 1 if settings.scenario == "fresh" else piece.bound
+    one_more = settings.scenario == "fresh" or settings.weights.grids > 0
     best: Found | None = None
     grids = piece.bound
+    most = n
     while True:
-        start = packing(piece, grids, settings, rng)
+        start, hot = _packed(piece, grids, settings, rng)
         known = likened(piece, start, grids) if settings.weights.change > 0 else piece
-        found = improve(known, start, grids, settings, rng)
-        if best is None or (found.over, found.cost) < (best.over, best.cost):
+        found = improve(known, start, grids, settings, rng, hot=hot)
+        if best is None or _rank(found) < _rank(best):
             best = found
-        if grids >= most and best.over <= 1e-9:
-            return best
+        if best.over <= 1e-9:
+            most = min(most, max(grids, piece.bound + one_more))
+            if grids >= most:
+                return best
         if settings.stop() or grids >= n:
             break
         grids += 1

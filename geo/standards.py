@@ -217,7 +217,8 @@ class GridWeights:
     change : float
         Households that change their grid, against a present plan.
     grids : float
-        Each grid.
+        Each grid. Above 0 a piece may have one grid more than the bound where the other wishes
+        gain more than that; at 0 the fewest are taken at any price.
     """
 
     balance: float = 20.0
@@ -249,7 +250,7 @@ GRID_PRESETS: MappingProxyType[str, GridPreset] = MappingProxyType(
             GridPreset("equal", GridWeights(balance=200.0), "负荷均等", "equal load"),
             GridPreset(
                 "compounds",
-                GridWeights(compounds=2.0, courtyard=3.0, balance=5.0),
+                GridWeights(compounds=4.0, courtyard=3.0, balance=5.0, grids=30.0),
                 "小区完整",
                 "compounds whole",
             ),

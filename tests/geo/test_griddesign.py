@@ -164,6 +164,25 @@ def test_least_change_moves_little_and_never_less_than_the_bound():
     assert set(made.present) >= {0, 1, 2}
 
 
+def test_least_change_makes_no_very_small_grid():
+    cells, households = town(np.full(64, 15))
+    x = shapely.get_x(shapely.centroid(cells.geometry))
+    present = np.select([x < 85, x < 205], [0, 1], 2)  # 16, 24 and 24 houses
+    grown = households.copy()
+    grown[present == 0] = 280 / 16
+    grown[present == 1] = 324 / 24
+    grown[present == 2] = 290 / 24
+    made = design(cells, grown, grown * 2, present=present, scenario="least_change", effort=0.5)
+    hard_rules_hold(cells, made, grown, grown * 2)
+    assert made.kept
+    assert len(made.community) == 4
+    assert made.households.min() >= 100
+    (one,) = made.communities
+    assert one.moved_bound is not None
+    assert one.moved is not None
+    assert one.moved_bound <= one.moved <= 170
+
+
 def test_rebalancing_leaves_the_other_grids_alone():
     cells, households = town(np.full(64, 9))
     x = shapely.get_x(shapely.centroid(cells.geometry))
@@ -359,6 +378,19 @@ def fewest_by_trying(loads: list[int], room: int) -> int:
 def test_the_bound_on_grids_is_never_above_the_best_packing(loads):
     told = fewest_grids(np.array(loads, float), np.zeros(len(loads)), (30, 100))
     assert np.ceil(sum(loads) / 30) <= told <= fewest_by_trying(loads, 30)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(8, 30), min_size=1, max_size=9))
+def test_the_bound_by_patterns_is_never_above_the_best_packing(loads):
+    assert fewest_grids(np.array(loads, float), np.zeros(len(loads)), (30, 100)) <= (
+        fewest_by_trying(loads, 30)
+    )
+
+
+def test_two_of_three_tall_buildings_fill_a_grid_and_the_bound_knows():
+    assert fewest_grids(np.full(30, 110.0), np.zeros(30), (300, 1000)) == 15
+    assert fewest_grids(np.zeros(30), np.full(30, 350.0), (300, 1000)) == 15
 
 
 def test_two_large_buildings_never_share_a_grid_and_the_bound_knows():
