@@ -190,6 +190,7 @@ def _made(connection: Connection, community: int) -> CommunityCells:
 
 
 def _keep(connection: Connection, community: int, digest: str, cells: CommunityCells) -> None:
+    refresh_points(connection, [community])  # of a community in no plan there are none yet
     # Of two who make the same cells at once the second waits here and leaves those of the first.
     kept = connection.execute(
         text(
@@ -253,6 +254,15 @@ def refresh_points(connection: Connection, communities: Sequence[int]) -> None:
             " point = excluded.point, cell_id = NULL"
             " WHERE (c.community_id, ST_AsBinary(c.point))"
             " IS DISTINCT FROM (excluded.community_id, ST_AsBinary(excluded.point))"
+        ),
+        bound,
+    )
+    # A building that moved away and back finds the digest as it was, but has lost its cell.
+    connection.execute(
+        text(
+            "DELETE FROM cell_sets s WHERE s.community_id = ANY(:ids) AND EXISTS"
+            " (SELECT FROM building_cells b WHERE b.community_id = s.community_id"
+            " AND b.cell_id IS NULL)"
         ),
         bound,
     )

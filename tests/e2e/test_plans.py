@@ -323,15 +323,14 @@ def test_brushed_buildings_go_to_the_chosen_grid(page: Page, town: Town) -> None
     choose(page, 250, 250, "西南网格")
     page.click("[data-tool=transfer]")
     page.wait_for_load_state("networkidle")
-    drag(page, (446, 56), (446, 100), (446, 256))  # buildings of the column east of the boundary
-    expect(page.locator(".gp-hint")).to_contain_text("2 栋")
+    drag(page, (446, 56), (452, 100), (446, 256))  # buildings of three blocks beside the boundary
+    expect(page.locator(".gp-hint")).to_contain_text("3 栋")
     page.keyboard.press("Enter")
     page.locator("#gp-save").wait_for()
     save(page)
     after = town.homes(plan)
-    assert (
-        after["西南网格"] - homes["西南网格"] == homes["东南网格"] - after["东南网格"] == (14 + 16)
-    )
+    given = homes["东南网格"] - after["东南网格"]
+    assert after["西南网格"] - homes["西南网格"] == given == 14 + 16 + 16
     assert is_partition(town, plan)
 
 

@@ -53,10 +53,10 @@ GridcirclePlan.cells = function (map, plan) {
           lng >= west && lng <= east && lat >= south && lat <= north && contains(feature.geometry, [lng, lat])) || null
       );
     },
-    /** Cells whose middle lies inside a ring of [lon, lat]. */
+    /** Cells whose building lies inside a ring of [lon, lat]. */
     inside(ring) {
       const area = { type: "Polygon", coordinates: [ring] };
-      return cells.filter(({ box: [west, south, east, north] }) => contains(area, [(west + east) / 2, (south + north) / 2]));
+      return cells.filter(({ point }) => contains(area, point));
     },
     pick(cell, on = true) {
       if (!cell || cell.building === null || cell.building === undefined) return;

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import shapely
-from plan_town import PlanTown
+from plan_town import PlanTown, community_ids
 from sqlalchemy import text
-from town import line, lonlat, polygon
+from town import line, lonlat, polygon, seed_layers
 
+from data.database import Database
 from data.location import locate
+from data.migrations import versions
 from data.plans.cells import CommunityCells, cells_of
 from data.plans.community import load_community
 from data.plans.design_cells import design_cells
@@ -91,6 +95,49 @@ def test_two_who_ask_at_once_get_the_same_cells(town: PlanTown) -> None:
     wkb = [[s.wkb for s in one.shape] for one in found]
     assert all(one == wkb[0] for one in wkb)
     assert len(rows(town)) == len(wkb[0])
+
+
+def test_a_building_that_moves_away_and_back_has_its_cell_again(town: PlanTown) -> None:
+    made = cells(town)
+    building = int(made.building[3])
+    move = "UPDATE buildings SET geom = ST_Translate(geom, :dx, 0) WHERE id = :id"
+    write(town, move, id=building, dx=2.0**-13)
+    write(town, move, id=building, dx=-(2.0**-13))
+    again = cells(town)
+    assert again.building.tolist() == made.building.tolist()
+    assert [s.wkb for s in again.shape[again.cell_of]] == [s.wkb for s in made.shape[made.cell_of]]
+
+
+def test_cells_of_a_community_in_no_plan_are_kept_with_their_buildings(
+    database: Database,
+) -> None:
+    with database.transaction("test") as connection:
+        seed_layers(connection)
+        community = community_ids(connection)["C1"]
+        made = cells_of(connection, [community])[community]
+    with database.connect() as connection:
+        kept = cells_of(connection, [community])[community]
+    assert len(made.building) > 0
+    assert kept.building.tolist() == made.building.tolist()
+    assert kept.cell_of.tolist() == made.cell_of.tolist()
+
+
+def test_a_database_of_before_gets_cells_when_they_are_asked_for(town: PlanTown) -> None:
+    made = cells(town)
+    (file,) = Path(versions.__path__[0]).glob("v*_cells.py")
+    migration = import_module(f"{versions.__name__}.{file.stem}")
+    with town.database.engine.connect() as connection:
+        for statement in (*migration.DOWNGRADE, *migration.UPGRADE):
+            connection.execute(text(statement))
+        assert connection.execute(text("SELECT count(*) FROM building_cells")).scalar_one()
+        community = town.communities["C1"]
+        again = cells_of(connection, [community])[community]
+        assert [s.wkb for s in again.shape] == [s.wkb for s in made.shape]
+        chosen = int(made.building[0])
+        grid = load_community(connection, town.draft, community)
+        assert set(building_parts(connection, grid, int(grid.grid_of[0])))
+        assert chosen in again.building
+        connection.rollback()
 
 
 def test_a_new_building_moves_the_cells_around_it_only(town: PlanTown) -> None:
