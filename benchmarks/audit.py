@@ -46,7 +46,7 @@ from geo.snapping import no_barriers, snap
 
 REACH_M = 900.0
 """A quarter of an hour at 60 m/min."""
-LIMIT_S = 200.0
+LIMIT_S = 300.0
 """A row that takes longer is given up; all rows together take some minutes."""
 
 

@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import shapely
 from numpy.typing import NDArray
 
 from data.audits.ground import Ground, covered_with, ground_of, walk_homes
@@ -37,14 +36,17 @@ from geo.audit import (
 from geo.crs import project, unproject
 from geo.gaps import GapZones, gap_zones
 from geo.links import Links, doubtful_links
-from geo.network import EdgeFlag
 from geo.rulesets import RuleSet, WalkKey
+from geo.snapping import Snapper
 
 FORMAT = 2
 """Version of the summary's layout."""
 FALSE_CIRCLE_M = 800.0
 """Radius of the circle that a map would draw for 15 minutes, metres (GB 50180-2018 as quoted)."""
 GATE_GAP_M = 30.0
+"""A gate this near a street that does not reach it is loose, metres. Our reading."""
+GATE_JOINED_M = 3.0
+"""A gate nearer than this to a street is on it, metres."""
 
 Progress = Callable[[str, float], None]
 
@@ -365,7 +367,7 @@ def _quality(
         "stations_without_hours": int((stations.week == UNKNOWN).all(axis=1).sum()),
         "stations_without_area": int((~np.isfinite(stations.area_m2)).sum()),
         "doubtful_links": len(links),
-        "gates_not_joined": _loose_gates(place),
+        "gates_not_joined": _loose_gates(place, ground),
         "band": {
             "low": main.numerator / total if total else None,
             "high": high / total if total else None,
@@ -373,21 +375,13 @@ def _quality(
     }
 
 
-def _loose_gates(place: Place) -> int:
+def _loose_gates(place: Place, ground: Ground) -> int:
     """Gates near a street that no street runs through."""
     gates = place.barriers.gates
-    walk = place.network.edge_flags & EdgeFlag.WALK > 0
-    if not len(gates) or not walk.any():
-        return 0
-    counts = np.diff(place.network.edge_offsets)
-    lines = shapely.linestrings(
-        place.network.edge_xy, indices=np.repeat(np.arange(len(counts)), counts)
-    )
-    tree = shapely.STRtree(lines[walk])
-    points = shapely.points(gates)
-    near = np.unique(tree.query(points, predicate="dwithin", distance=GATE_GAP_M)[0])
-    joined = np.unique(tree.query(points, predicate="dwithin", distance=3.0)[0])
-    return len(near) - len(joined)
+    streets = Snapper(ground.network, ground.impedance, max_snap_m=GATE_GAP_M)
+    joined = streets.snap(gates)
+    away_mm = joined.access_mm[joined.edge >= 0]
+    return int((away_mm > GATE_JOINED_M * 1000).sum())
 
 
 def _closures(place: Place, homes: Homes, main: RuleResult, walked: Walked) -> list[dict[str, Any]]:

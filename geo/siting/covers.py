@@ -33,20 +33,29 @@ def cheapest_cover(
     m, n = p.sites, p.demands
     rows = (p.site_offsets, p.demand)
     is_open = case.forced.copy()
+    whole = bool((case.price == np.rint(case.price)).all())
     if wanted is None:
         cover_greedy(*rows, need.copy(), case.price, is_open, case.closed)
         value = float(case.price[is_open].sum())
+        # A bound above what is enough ends the search as well: such a step has no answer.
+        above = enough + (1.0 if whole else 2e-6 * max(abs(enough), 1.0))
         bound, left = cover_bound(
-            p, need, price=case.price, forced=case.forced, closed=case.closed, known=value
+            p,
+            need,
+            price=case.price,
+            forced=case.forced,
+            closed=case.closed,
+            known=min(value, above) if enough > -np.inf else value,
         )
         # Sites that the prices call cheap go first: often better than the plain greedy.
         guided = case.forced.copy()
         cover_greedy(*rows, need.copy(), np.maximum(left, 1e-3), guided, case.closed)
         if float(case.price[guided].sum()) < value:
             is_open, value = guided, float(case.price[guided].sum())
-        whole = bool((case.price == np.rint(case.price)).all())
         best = float(np.ceil(bound - 1e-6)) if whole else bound
         if value > max(best, enough) + 1e-9 and not bound > enough > -np.inf:
+            # One of many steps, or one that the solver goes on from, is not worth seconds.
+            brief = enough > -np.inf or asks_solver(case, method)
             is_open = cheaper_cover(
                 p,
                 need,
@@ -55,13 +64,12 @@ def cheapest_cover(
                 fixed=case.forced,
                 closed=case.closed,
                 enough=max(best, enough),
-                effort=EFFORT // 50 if asks_solver(case, method) else EFFORT,
+                effort=EFFORT // 50 if brief else EFFORT,
             )
             value = float(case.price[is_open].sum())
     else:
         is_open, value = _greedy_share(case, wanted)
         bound = _share_bound(case, wanted, value)
-    whole = bool((case.price == np.rint(case.price)).all())
     lifted = np.ceil(bound - 1e-6) if whole else bound
     done = lifted >= value - 1e-9 or value <= enough or lifted > enough > -np.inf
     if done or not asks_solver(case, method):

@@ -15,12 +15,14 @@ import shapely
 from sqlalchemy import create_engine, text
 
 from data.audits.conduct import Audit, conduct
+from data.audits.ground import ground_of
 from data.audits.place import HomeRows, Place, SiteRows, StationRows
 from data.embedded import EmbeddedServer
 from data.importers.osm import read_osm
 from data.rules import open_rule_set
 from geo.audit import AreaTable
 from geo.crs import project
+from geo.links import carry_points, doubtful_links, with_links
 from geo.network import EdgeFlag, build_network
 from geo.snapping import no_barriers
 
@@ -250,3 +252,49 @@ def test_an_audit_counts_the_homes_that_pgrouting_walks_to(
     for home, far in found:
         metres[home] = np.inf if far is None else far
     same_as(audit, metres, place)
+
+
+def test_the_band_counts_who_would_walk_over_the_doubtful_links(place: Place, audit: Audit) -> None:
+    base = ground_of(place, "norm", "none")
+    links = doubtful_links(place.network, base.impedance)
+    assert len(links) > 100
+    net = with_links(place.network, links)
+    first, last = net.edge_offsets[:-1], net.edge_offsets[1:] - 1
+    for at, end in ((first, 0), (last, 1)):
+        away = net.edge_xy[at] - net.node_xy[net.edge_nodes[:, end]]
+        assert np.hypot(*away.T).max() < 0.02
+    homes, stations = (
+        carry_points(p, place.network, links, net) for p in (base.points, base.stations)
+    )
+    length = net.edge_length_mm.astype(int)
+    walk = (net.edge_flags & EdgeFlag.WALK) > 0
+    graph = nx.MultiGraph()
+    graph.add_weighted_edges_from(
+        zip(*net.edge_nodes[walk].T.tolist(), length[walk].tolist(), strict=True)
+    )
+    for edge, at, off in zip(stations.edge, stations.offset_mm, stations.access_mm, strict=True):
+        if edge >= 0:
+            a, b = net.edge_nodes[edge].tolist()
+            graph.add_edge("all", a, weight=int(at + off))
+            graph.add_edge("all", b, weight=int(length[edge] - at + off))
+    away = nx.single_source_dijkstra_path_length(graph, "all", cutoff=REACH_M * 1000)
+    covered = np.zeros(HOMES, bool)
+    for i, (edge, at, off) in enumerate(
+        zip(homes.edge.tolist(), homes.offset_mm, homes.access_mm, strict=True)
+    ):
+        if edge >= 0:
+            a, b = net.edge_nodes[edge].tolist()
+            same = stations.edge == edge
+            along = np.abs(stations.offset_mm - at) + stations.access_mm
+            nearest = min(
+                away.get(a, 10**9) + at,
+                away.get(b, 10**9) + length[edge] - at,
+                along[same].min(initial=10**9),
+            )
+            covered[i] = nearest + off <= REACH_M * 1000
+    households = place.homes.households
+    band = audit.summary["quality"]["band"]
+    assert audit.summary["quality"]["doubtful_links"] == len(links)
+    assert band["high"] == pytest.approx(households[covered].sum() / households.sum(), abs=1e-6)
+    assert band["low"] <= band["high"]
+    assert covered[audit.homes["covered"].to_numpy(bool)].all()

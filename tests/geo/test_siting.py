@@ -445,3 +445,16 @@ def test_the_bound_of_a_cover_comes_near_the_linear_programme(seed):
     assert (rows @ fewer >= need).all()
     assert best.gap == 0
     assert best.objective <= fewer.sum() <= best.objective + 1
+
+
+@pytest.mark.parametrize("k", [8, 14])
+def test_the_fairest_choice_by_heuristic_is_enclosed_by_its_bound(k):
+    pairs, weight = made(11, n=300, m=40, reach=3000)
+    sites = Sites.candidates(40)
+    exact = fairest(pairs, weight, sites, Limit(new=k), method="exact")
+    quick = fairest(pairs, weight, sites, Limit(new=k), method="heuristic")
+    assert exact.gap == 0
+    assert quick.bound - 1e-6 <= exact.objective <= quick.objective
+    assert quick.objective <= 1.1 * exact.objective
+    assert len(quick.open) <= k
+    assert np.nanmax(quick.seconds[weight > 0]) == pytest.approx(quick.objective, abs=1e-3)
