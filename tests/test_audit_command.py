@@ -209,7 +209,7 @@ def test_the_service_and_its_database_give_packs_and_exit_codes(
     )
     done = run("--database", "--rules", own, "--out", tmp_path / "straight")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout)["audit"] == 3
+    assert json.loads(done.stdout)["audit"] > later["audit"]
     assert (tmp_path / "straight" / "report.pdf").read_bytes().startswith(b"%PDF")
     monkeypatch.undo()
     get_settings.cache_clear() if hasattr(get_settings, "cache_clear") else None

@@ -201,6 +201,9 @@ def homes(
         str, Query(description="West, south, east, north, degrees.", max_length=120)
     ] = "-180,-90,180,90",
     limit: Annotated[int, Query(ge=1, le=PLACES_MOST)] = PLACES_MOST,
+    false_circles: Annotated[
+        bool, Query(description="Only those inside the circle on the map and outside on foot.")
+    ] = False,
 ) -> Response:
     """Buildings in a box as rows of id, lon, lat, reason, minutes, households, name.
 
@@ -210,7 +213,12 @@ def homes(
     box = parse_bbox(bbox) or (-180.0, -90.0, 180.0, 90.0)
     with service.database.connect() as connection:
         rows, more = audit_places(
-            connection, audit_id, box, by_households=by_households, most=limit
+            connection,
+            audit_id,
+            box,
+            by_households=by_households,
+            most=limit,
+            false_circles=false_circles,
         )
     return JsonResponse({"rows": rows, "more": more})
 

@@ -283,9 +283,11 @@ def audit_places(
     *,
     by_households: bool,
     most: int,
+    false_circles: bool = False,
 ) -> tuple[list[Any], bool]:
     """Homes of an audit in a box, those outside the circle first, as compact rows.
 
+    With ``false_circles`` only those inside the circle on the map and outside on foot.
     Homes have households; where the audit counts buildings (``by_households`` false), all are.
 
     Returns
@@ -303,6 +305,7 @@ def audit_places(
             " CASE WHEN name = '' THEN code ELSE name END AS name"
             " FROM audit_homes WHERE audit_id = :id"
             " AND geom && ST_MakeEnvelope(:west, :south, :east, :north, 4326)"
+            " AND (false_circle OR NOT :false_circles)"
             " AND (reason <> '' OR (covered AND (households > 0 OR NOT :by_households)))"
             " ORDER BY covered, households DESC NULLS LAST, building_id LIMIT :most"
         ),
@@ -314,6 +317,7 @@ def audit_places(
             "east": east,
             "north": north,
             "most": most + 1,
+            "false_circles": false_circles,
         },
     ).all()
     return [list(row) for row in rows[:most]], len(rows) > most

@@ -291,3 +291,11 @@ def test_what_if_a_gate_opened_never_loses_anybody(client, made):
     nowhere = client.post(address, json={"gates": [lonlat(500, 350)]})
     assert nowhere.status_code == 422
     assert "near gate 1" in nowhere.json()["detail"]
+
+
+def test_the_false_circles_are_a_list_of_their_own(client, made):
+    address = f"/api/v1/audits/{made['id']}/homes"
+    rows = client.get(address, params={"false_circles": True}).json()["rows"]
+    assert len(rows) == made["false_circles"]["buildings"] > 0
+    assert sum(row[5] for row in rows) == made["false_circles"]["households"]
+    assert all(row[3] for row in rows)

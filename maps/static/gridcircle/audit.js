@@ -71,22 +71,78 @@ Gridcircle.begin = function (map) {
           element("td", {}, Gridcircle.swatch({ background: page.colours[name], borderRadius: "50%", width: "12px", height: "12px", marginRight: "6px" }),
             w(name), element("small", { class: "gc-sub" }, w(`${name}_note`))),
           element("td", { class: "gc-number" }, `${number(counts[audit.unit])} ${unit}`))))),
-      element("p", { class: "gc-note" }, `${w("false")}：`, w("false_text", {
-        n: number(audit.false_circles.buildings), h: number(audit.false_circles[audit.unit]), unit, r: number(audit.false_circles.radius_m) })),
     );
+  }
+
+  /** Homes inside the circle on the map and outside on foot: told when the list is opened. */
+  function falseCircles() {
+    const told = audit.false_circles;
+    if (!told) return;
+    const rows = element("ol", { class: "gc-list-rows" });
+    const details = element("details", { ontoggle: async () => {
+      if (!details.open || rows.children.length) return;
+      const found = await Gridcircle.guarded(() => Gridcircle.ask(`${base}/homes?limit=300&false_circles=true`));
+      rows.replaceChildren(...(found?.rows || []).map(([id, , , reason, m, households, name]) => element("li", {},
+        element("span", {}, name, element("small", {}, `${number(households)} ${unit} · ${w(reason)} · ${minutes(m)}`)),
+        element("button", { type: "button", class: "gc-quiet", onclick: () => explain(id) }, w("explain_it")))));
+    } }, element("summary", {}, w("show_list")), rows);
+    byId("gc-false").replaceChildren(
+      element("h2", {}, w("false")),
+      element("p", { class: "gc-note" }, w("false_text", { n: number(told.buildings), h: number(told[audit.unit]), unit, r: number(told.radius_m) })),
+      told.buildings ? details : "");
+  }
+
+  function spread() {
+    const a = audit.accessibility;
+    if (!a) return;
+    const most = Math.max(1, ...a.histogram.map((h) => h[audit.unit]));
+    const row = (name, value) => element("tr", {}, element("td", {}, name), element("td", { class: "gc-number" }, value));
+    byId("gc-spread").replaceChildren(
+      element("h2", {}, w("distribution")),
+      element("table", { class: "gc-bars" }, element("tbody", {}, ...a.histogram.map((h) => element("tr", {},
+        element("td", {}, h.to === null ? `≥ ${number(h.from, 1)} ${w("minute")}` : `${number(h.from, 1)}–${number(h.to, 1)} ${w("minute")}`),
+        element("td", { class: "gc-number" }, number(h[audit.unit])),
+        element("td", {}, element("i", { style: { width: `${(100 * h[audit.unit]) / most}%` } })))))),
+      element("table", {}, element("tbody", {},
+        row(w("mean"), minutes(a.mean_minutes)), row(w("median"), minutes(a.median_minutes)), row(w("p90"), minutes(a.p90_minutes)),
+        row(w("gini"), number(a.gini_minutes, 2)), row(w("gini_access"), number(a.gini_access, 2)),
+        ...(a.worst_area ? [row(w("worst"), `${a.worst_area.name || a.worst_area.code} ${share(a.worst_area.share)}`)] : []))));
+  }
+
+  function closures() {
+    const list = audit.closures || [];
+    if (!list.length) return;
+    const stations = new Map(audit.stations.map((s) => [s.code, s]));
+    byId("gc-closures").replaceChildren(
+      element("h2", {}, w("closures")), element("p", { class: "gc-note" }, w("closures_note")),
+      element("ol", { class: "gc-list-rows" }, ...list.map((one) => element("li", {},
+        element("span", {}, one.name || one.code, element("small", {}, `${number(one[audit.unit])} ${unit}`)),
+        stations.has(one.code) ? element("button", { type: "button", class: "gc-quiet", onclick: () => {
+          const at = stations.get(one.code);
+          goTo(at.lat, at.lon);
+          trial.put("closed", at);
+        } }, w("try_it")) : ""))));
   }
 
   let order = { key: "share", down: false };
   function areas() {
-    const first = main();
-    if (!first) return;
+    const byRule = audit.rules.filter((r) => Object.keys(r.areas).length);
+    const rule = element("select", { id: "gc-area-rule", "aria-label": w("rule") });
+    Gridcircle.options(rule, byRule.map((r) => [r.id, title(ruleOf(r.id))]), audit.main_rule);
+    rule.addEventListener("change", () => drawAreas(rule, byRule.find((r) => r.id === rule.value)));
+    const chosen = main() || byRule[0];
+    if (chosen) drawAreas(rule, chosen);
+  }
+
+  function drawAreas(rule, first) {
     const levels = LEVELS.filter((level) => first.areas[level]);
+    const ofHomes = first.id === audit.main_rule || ["households", "buildings"].includes(first.unit);
     const select = element("select", { id: "gc-level", "aria-label": w("by_area") });
-    Gridcircle.options(select, [["tree", TREE.filter((l) => first.areas[l]).map((l) => w(l)).join(" › ")], ...levels.map((l) => [l, w(l)])], "tree");
+    Gridcircle.options(select, [...(ofHomes ? [["tree", TREE.filter((l) => first.areas[l]).map((l) => w(l)).join(" › ")]] : []), ...levels.map((l) => [l, w(l)])], ofHomes ? "tree" : levels[0]);
     const box = element("div", { class: "gc-scroll" });
-    const show = () => box.replaceChildren(select.value === "tree" ? tree(first.areas) : table(first.areas[select.value], show));
+    const show = () => box.replaceChildren(select.value === "tree" ? tree(first.areas) : table(first.areas[select.value], show, ofHomes));
     select.addEventListener("change", show);
-    byId("gc-areas").replaceChildren(element("h2", {}, w("by_area")), element("label", { class: "gc-field gc-inline" }, select), box);
+    byId("gc-areas").replaceChildren(element("h2", {}, w("by_area")), element("label", { class: "gc-field gc-inline" }, rule), element("label", { class: "gc-field gc-inline" }, select), box);
     show();
   }
 
@@ -110,12 +166,13 @@ Gridcircle.begin = function (map) {
     return element("div", {}, ...draw(roots));
   }
 
-  function table(rows, again) {
+  function table(rows, again, ofHomes) {
     const columns = [
       ["name", w("name"), (r) => r.name || r.code || w("none_area")],
-      ["share", w("share"), (r) => share(r.share)],
-      ["outside", w("outside"), (r) => number(r.denominator - r.numerator)],
-      ["denominator", unit, (r) => number(r.denominator)],
+      ["share", w(ofHomes ? "share" : "verdict"), (r) => (ofHomes ? share(r.share) : tag(r.verdict))],
+      ...(ofHomes
+        ? [["outside", w("outside"), (r) => number(r.denominator - r.numerator)], ["denominator", unit, (r) => number(r.denominator)]]
+        : [["numerator", w("there"), (r) => number(r.numerator)], ["denominator", w("needed"), (r) => number(r.denominator)]]),
     ];
     const value = (r) => (order.key === "outside" ? r.denominator - r.numerator : order.key === "name" ? r.name || "" : r[order.key] ?? -1);
     const sorted = [...rows].sort((a, b) => {
@@ -369,10 +426,13 @@ Gridcircle.begin = function (map) {
     verdict();
     rules();
     reasons();
+    falseCircles();
+    spread();
     areas();
     zones();
     sites();
     trial.draw(unit);
+    closures();
     await week();
     quality();
     map.on("moveend", places);

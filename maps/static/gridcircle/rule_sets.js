@@ -169,7 +169,7 @@ Gridcircle.begin = function () {
         text(draft, "name", w("field_name"), { required: true, pattern: "[a-z0-9][a-z0-9._\\-]*", autocapitalize: "none", spellcheck: "false" }),
         text(draft, "version", w("version"), { required: true }), text(draft, "note", w("field_note"))),
       element("p", { class: "gc-note" }, w("version_note")),
-      element("details", { class: "gc-card gc-rule-edit" }, element("summary", {}, element("b", {}, w("costs"))),
+      element("details", { class: "gc-card gc-costs" }, element("summary", {}, element("b", {}, w("costs"))),
         element("p", { class: "gc-note" }, w("costs_note")),
         element("div", { class: "gc-two" }, ...Object.keys(page.costs).map((kind) => numeric(draft.costs, kind, w(`cost_${kind}`))))),
       ...draft.rules.map(ruleCard),
