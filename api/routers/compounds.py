@@ -31,8 +31,8 @@ from maps.print.sheet import as_png, qr_png, qr_svg
 router = APIRouter(include_in_schema=False)
 
 Form = Literal[
-    "embed", "map.html", "map.pdf", "map.png", "map.geojson", "map.csv", "map.kml", "map.gpx",
-    "qr.svg", "qr.png",
+    "embed", "map.html", "map.pdf", "map-a3.pdf", "map.png", "map.geojson", "map.csv", "map.kml",
+    "map.gpx", "qr.svg", "qr.png",
 ]  # fmt: skip
 
 
@@ -177,7 +177,14 @@ def _make(
         return make_ready(qr_svg(address), media_type="image/svg+xml", headers=cache)
     if name == "qr.png":
         return make_ready(qr_png(address), media_type="image/png", headers=cache)
-    pdf = compound_sheet(compound, language, today=drawn, address=address, number=edition.number)
-    if name == "map.pdf":
+    pdf = compound_sheet(
+        compound,
+        language,
+        today=drawn,
+        address=address,
+        number=edition.number,
+        paper="a3" if name == "map-a3.pdf" else "a4",
+    )
+    if name in {"map.pdf", "map-a3.pdf"}:
         return make_ready(pdf, media_type="application/pdf", headers=cache)
     return make_ready(as_png(pdf, width_px=1240), media_type="image/png", headers=cache)

@@ -25,6 +25,7 @@ from api.security import page_policy
 from api.service import Service, ServiceDependency
 from data.catchments import Origin, draw_catchments
 from data.editions.base_map import pack_base_map
+from data.editions.compound_editions import public_compounds
 from data.editions.nearest import RIDE_MAX_S, WALK_MAX_S, as_json
 from data.editions.photos import published_photo
 from data.editions.publishing import SLUG, Edition, public_maps, read_edition, read_publication
@@ -65,9 +66,9 @@ def service_worker() -> Response:
 
 @router.get("/.well-known/gridcircle-stations", openapi_extra=right(PUBLIC))
 def well_known(request: Request, service: ServiceDependency) -> Response:
-    """List the station maps there are, at an address every service has."""
+    """List the maps of stations and compounds there are, at an address every service has."""
     with service.database.connect() as connection:
-        found = public_maps(connection)
+        found, compounds = public_maps(connection), public_compounds(connection)
     base = public_base(request, service)
     return JsonResponse(
         {
@@ -79,7 +80,15 @@ def well_known(request: Request, service: ServiceDependency) -> Response:
                     "geojson": f"{base}/s/{one['slug']}/stations.geojson",
                 }
                 for one in found
-            ]
+            ],
+            "compounds": [
+                {
+                    **one,
+                    "url": f"{base}/s/c/{one['id']}",
+                    "geojson": f"{base}/s/c/{one['id']}/map.geojson",
+                }
+                for one in compounds
+            ],
         },
         headers={"Access-Control-Allow-Origin": "*", "Cache-Control": "public, max-age=300",
                  "Cross-Origin-Resource-Policy": "cross-origin"},

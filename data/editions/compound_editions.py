@@ -106,6 +106,18 @@ def read_compound_edition(
     return CompoundEdition(row.number, row.published_at, row.editor, _compound(row.content))
 
 
+def public_compounds(connection: Connection) -> list[dict[str, Any]]:
+    """Published compound maps for whoever looks for them: id, name, newest edition and its date."""
+    rows = connection.execute(
+        text(
+            "SELECT DISTINCT ON (compound_id) compound_id AS id, content ->> 'name' AS name,"
+            " number, published_at FROM compound_editions WHERE NOT withdrawn"
+            " ORDER BY compound_id, number DESC"
+        )
+    )
+    return [dict(row) for row in rows.mappings()]
+
+
 def _none(compound_id: int, number: int | None) -> NotFoundError:
     which = f"edition {number}" if number else "map"
     return NotFoundError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+from typing import Literal
 
 import numpy as np
 import shapely
@@ -51,6 +52,7 @@ COMPOUND_WORDS = {
         "single": "单个网页文件",
         "picture": "图片",
         "poster": "PDF（A4）",
+        "poster_a3": "PDF（A3）",
         "map_app": "用{app}地图打开",
         "north": "北在上方",
         "edition": "第 {n} 版",
@@ -82,6 +84,7 @@ COMPOUND_WORDS = {
         "single": "One web page file",
         "picture": "Picture",
         "poster": "PDF (A4)",
+        "poster_a3": "PDF (A3)",
         "map_app": "Open in {app}",
         "north": "north is up",
         "edition": "edition {n}",
@@ -116,8 +119,9 @@ def compound_sheet(
     today: dt.date,
     address: str | None = None,
     number: int | None = None,
+    paper: Literal["a4", "a3"] = "a4",
 ) -> bytes:
-    """Draw a compound on A4, vector PDF.
+    """Draw a compound on A4 or A3, vector PDF.
 
     Parameters
     ----------
@@ -129,6 +133,7 @@ def compound_sheet(
         Of the published page, which the QR code then leads to instead of the first open gate.
     number : int, optional
         Of the edition, printed beside the title and at the foot.
+    paper : {"a4", "a3"}
     """
     own, shared = COMPOUND_WORDS[language], WORDS[language]
     title = own["title"].format(n=compound.name or "—")
@@ -147,6 +152,7 @@ def compound_sheet(
         210,
         297,
         title=title,
+        enlarged=2**0.5 if paper == "a3" else 1.0,
         words=[
             title, below, about, "0123456789", go, go_more, *own.values(), *shared.values(), "—…□P",
             *(part for gate in gates for part in gate[:4]), *(name for name, _ in compound.stops),

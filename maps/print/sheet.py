@@ -57,25 +57,37 @@ class Sheet:
         Everything that will be written, so that the font can be cut to it.
     title : str
         Of the document, for readers and screen readers.
+    enlarged : float
+        How many times larger the paper is than what is drawn: 2 ** 0.5 puts A4 on A3.
     """
 
     def __init__(
-        self, width_mm: float, height_mm: float, *, words: Iterable[str], title: str
+        self,
+        width_mm: float,
+        height_mm: float,
+        *,
+        words: Iterable[str],
+        title: str,
+        enlarged: float = 1.0,
     ) -> None:
         self.width_mm = width_mm
         self.height_mm = height_mm
         self.font = font_for(frozenset("".join(words)))
         self._out = io.BytesIO()
         # invariant: the same edition gives the same bytes.
-        self.canvas = Canvas(
-            self._out, pagesize=(width_mm * MM, height_mm * MM), invariant=1, lang="zh-CN"
-        )
+        self.enlarged = enlarged
+        size = width_mm * MM * enlarged, height_mm * MM * enlarged
+        self.canvas = Canvas(self._out, pagesize=size, invariant=1, lang="zh-CN")
+        if enlarged != 1:
+            self.canvas.scale(enlarged, enlarged)
         self.canvas.setTitle(title)
         self.canvas.setCreator("Gridcircle")
 
     def next_page(self) -> None:
         """Begin another page."""
         self.canvas.showPage()
+        if self.enlarged != 1:
+            self.canvas.scale(self.enlarged, self.enlarged)
 
     def finish(self) -> bytes:
         """Close the document."""

@@ -256,7 +256,7 @@ def test_older_editions_keep_all_their_forms_with_their_number(
     assert "已不是最新" in page
     assert "noindex" in page
     forms = re.findall(rf'href="({published}/editions/{first}/[^"]*)"', page)
-    assert len(forms) == 7
+    assert len(forms) == 8
     for form in forms:
         assert client.get(form).status_code == 200, form
     assert "已不是最新" not in client.get(f"{published}/editions/{second}").text
@@ -264,6 +264,31 @@ def test_older_editions_keep_all_their_forms_with_their_number(
     (code,) = zxingcpp.read_barcodes(Image.open(io.BytesIO(png)))
     assert code.text.endswith(published)  # the code leads to the newest, always
     assert client.get(f"{published}/editions/{second + 1}/map.pdf").status_code == 404
+
+
+def test_a3_is_the_same_sheet_larger(client: httpx.Client, published: str) -> None:
+    small, large = (
+        pypdfium2.PdfDocument(client.get(f"{published}/{name}").content)[0]
+        for name in ("map.pdf", "map-a3.pdf")
+    )
+    assert [round(side / 72 * 25.4) for side in large.get_size()] == [297, 420]
+    assert small.get_textpage().get_text_range() == large.get_textpage().get_text_range()
+    pictures = [
+        page.render(scale=400 / page.get_width()).to_pil().convert("L").resize((400, 560))
+        for page in (small, large)
+    ]
+    first, second = (np.asarray(picture).astype(float) for picture in pictures)
+    assert np.abs(first - second).mean() < 6
+
+
+def test_published_compounds_are_found_at_the_well_known_address(
+    client: httpx.Client, published: str, compound: int
+) -> None:
+    (one,) = client.get("/.well-known/gridcircle-stations").json()["compounds"]
+    assert one["id"] == compound
+    assert one["name"] == "杏花小区"
+    assert one["url"].endswith(published)
+    assert httpx.get(one["geojson"]).status_code == 200
 
 
 def test_taking_down_a_compound_shows_at_once(
@@ -274,3 +299,4 @@ def test_taking_down_a_compound_shows_at_once(
     client.post(f"/publish/compounds/{compound}/withdraw").raise_for_status()
     assert client.get(published).status_code == 404
     assert client.get(f"{published}/map.csv").status_code == 404
+    assert client.get("/.well-known/gridcircle-stations").json()["compounds"] == []

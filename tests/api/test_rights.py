@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -10,6 +11,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 from people import HTML, add_person, browsing, log_in, token_for
+from PIL import Image
 from plan_town import seed_plan
 from running import running
 from starlette.routing import Mount
@@ -389,6 +391,29 @@ def test_who_draws_does_not_publish_and_who_publishes_does_not_draw(client, toke
         western, json=station(WEST), headers=tokens["west planner"] | {"If-Match": '"3"'}
     )
     assert answer.status_code == 403
+
+
+def test_a_photo_is_put_and_taken_back_by_a_publisher_of_its_place_only(
+    client, tokens, western
+) -> None:
+    out = io.BytesIO()
+    Image.new("RGB", (400, 300), "green").save(out, "JPEG")
+    address = f"{western}/photo"
+    for who in ("west planner", "east planner", "street planner"):
+        answer = client.put(address, content=out.getvalue(), headers=tokens[who])
+        assert answer.status_code == 403, who
+    publisher = tokens["west publisher"]
+    assert client.put(address, content=out.getvalue()).status_code == 401
+    assert client.put(address, content=out.getvalue(), headers=publisher).status_code == 201
+    assert client.get(address).status_code == 401
+    for who in ("west planner", "east planner", "street planner"):
+        for erase in ("", "?erase=true"):
+            assert client.delete(address + erase, headers=tokens[who]).status_code == 403, who
+    assert client.get(address, headers=publisher).status_code == 200
+    # Of a station that is gone old editions may still show it: the whole city's publisher decides.
+    deleted = client.delete(western, headers=tokens["west planner"] | {"If-Match": '"1"'})
+    assert deleted.status_code == 204
+    assert client.delete(f"{address}?erase=true", headers=publisher).status_code == 403
 
 
 @pytest.fixture(scope="module")
