@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from sqlalchemy import Connection, text
 from data.database import Database
 from data.errors import SourceFileError
 from data.importers.keep import write
-from data.importers.layers import read_layer
+from data.importers.layers import TAKEN_CODE, read_layer
 from data.importers.report import ImportReport
 from data.importers.vectors import read_vector
 from data.plans.compare import compare_plans
@@ -121,7 +121,7 @@ def import_grids(
             if _TITLES.get(c.name, c.name) not in {*EXPORT_COLUMNS, *_EXTRA}
         ],
     )
-    grids = _given(frame, raw)
+    grids = _with_parts(_given(frame, raw), raw, report)
     source = _source(raw)
 
     def rows(connection: Connection) -> None:
@@ -229,6 +229,33 @@ def _given(frame: gpd.GeoDataFrame, raw: gpd.GeoDataFrame) -> list[GivenGrid]:
             )
         )
     return grids
+
+
+def _with_parts(
+    grids: list[GivenGrid], raw: gpd.GeoDataFrame, report: GridImport
+) -> list[GivenGrid]:
+    """Take features with the code of another in, as parts of a grid that somebody split.
+
+    As in a split here, the largest part keeps code, name and staff; the others get new codes.
+    """
+    place = {grid.code: n for n, grid in enumerate(grids)}
+    result, others = list(grids), []
+    for reject in [r for r in report.rejected if r.reason.startswith(TAKEN_CODE)]:
+        at = place.get(str(reject.value))
+        shape = raw.geometry.get(reject.row)
+        if at is None or shape is None or shape.is_empty:
+            continue
+        report.rejected.remove(reject)
+        whole = result[at]
+        large, small = sorted((whole.shape, shape), key=shapely.area, reverse=True)
+        result[at] = replace(whole, shape=large)
+        part = replace(whole, name="", shape=small, staff=(0,) * len(STAFF))
+        others.append(part)
+        report.warnings.append(
+            f"Feature {reject.row} has the code {whole.code} of another; the larger keeps it, the "
+            "smaller is given a new one."
+        )
+    return result + others
 
 
 def _word(value: Any) -> str:

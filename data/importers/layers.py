@@ -61,6 +61,8 @@ _COUNTS = {
 }
 _SIZES = ("area_m2", "cost")
 """Numbers of premises: square metres, and yuan of opening a station there."""
+TAKEN_CODE = "is the code of feature"
+"""How the reason begins where a feature is refused for a code that another has."""
 _NEEDED = {"areas": ("name", "level"), "patrol_points": ("kind",), "premises": ("kind",)}
 _OPTIONAL_LINKS = ("parent_code", "compound_code", "community_code")
 
@@ -196,7 +198,7 @@ def read_layer(
                     row_number,
                     column.get("code", "code"),
                     code,
-                    f"is the code of feature {seen[code]} already",
+                    f"{TAKEN_CODE} {seen[code]} already",
                     "Give each feature a code of its own.",
                 )
             )

@@ -11,7 +11,7 @@ from data.plans.models import STAFF
 from data.plans.reading import read_plan
 
 _GRIDS = f"""
-SELECT g.id, g.code, g.name, g.kind, g.community_id AS community,
+SELECT g.id, g.code, g.name, g.kind, g.branch, g.community_id AS community,
        {" + ".join(f"g.{role}" for role in STAFF)} AS staff,
        md5(ST_AsBinary(ST_Normalize(g.geom))) AS shape,
        count(b.building_id)::int AS buildings,
@@ -112,7 +112,7 @@ def compare_plans(connection: Connection, plan_id: int, other: int | None) -> di
     for code in sorted(before.keys() | after.keys()):
         old, new = before.get(code), after.get(code)
         if old is not None and new is not None:
-            same = all(old[k] == new[k] for k in ("shape", "name", "kind", *_FIGURES))
+            same = all(old[k] == new[k] for k in ("shape", "name", "kind", "branch", *_FIGURES))
             if not same:
                 grids.append(_pair("changed", old, new))
         elif new is not None:
@@ -148,6 +148,8 @@ def _pair(change: str, old: dict[str, Any] | None, new: dict[str, Any] | None) -
         "name_after": new and new["name"],
         "kind_before": old and old["kind"],
         "kind_after": new and new["kind"],
+        "branch_before": old and old["branch"],
+        "branch_after": new and new["branch"],
         "grid_before": old and old["id"],
         "grid_after": new and new["id"],
         "community": (new or old or {})["community"],

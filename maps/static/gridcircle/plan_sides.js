@@ -198,6 +198,7 @@ GridcirclePlan.changedList = function (target, grids, onclick) {
         const notes = [];
         if (grid.change === "changed" && grid.name_before !== grid.name_after) notes.push(`${grid.name_before || "–"} → ${grid.name_after || "–"}`);
         if (grid.change === "changed" && grid.kind_before !== grid.kind_after) notes.push(`${word(`kind_${grid.kind_before}`)} → ${word(`kind_${grid.kind_after}`)}`);
+        if (grid.change === "changed" && grid.branch_before !== grid.branch_after) notes.push(`${word("branch")} ${grid.branch_before || "–"} → ${grid.branch_after || "–"}`);
         if (grid.boundary_changed) notes.push(word("boundary_changed"));
         if ((grid.staff_before ?? 0) !== (grid.staff_after ?? 0)) {
           notes.push(`${word("review_staff")} ${number(grid.staff_before ?? 0)} → ${number(grid.staff_after ?? 0)}`);

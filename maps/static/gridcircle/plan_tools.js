@@ -75,11 +75,20 @@ GridcirclePlan.tools = function (editor) {
   function offerStreets(features) {
     const [grid] = editor.selected();
     if (!grid || !editor.drawing) return;
-    const middle = (line) => line[Math.floor(line.length / 2)];
+    // A street along the boundary parts nothing: one that leads through has a place well inside.
+    const WELL_M = 12;
+    const edges = polygons(grid.geometry).flat().flatMap((r) => r.slice(1).map((to, i) => [r[i], to]));
+    const wellInside = (at) => {
+      if (!contains(grid.geometry, at)) return false;
+      const project = ([x, y]) => L.point((x - at[0]) * 111320 * Math.cos((at[1] * Math.PI) / 180), (y - at[1]) * 111320);
+      const here = L.point(0, 0);
+      return edges.every(([a, b]) => L.LineUtil.pointToSegmentDistance(here, project(a), project(b)) > WELL_M);
+    };
+    const middles = (line) => line.slice(1).map(([x, y], i) => [(x + line[i][0]) / 2, (y + line[i][1]) / 2]);
     const names = new Set(features.filter(({ geometry, properties }) =>
       properties.layer === "road" && properties.name && /LineString$/.test(geometry.type) &&
       (geometry.type === "LineString" ? [geometry.coordinates] : geometry.coordinates)
-        .some((line) => [middle(line), ...line].some((at) => contains(grid.geometry, at)))).map((f) => f.properties.name));
+        .some((line) => [...line, ...middles(line)].some(wellInside))).map((f) => f.properties.name));
     if (!names.size) return;
     const select = element("select", { class: "gp-street", "aria-label": word("split_street") });
     Gridcircle.options(select, [["", word("split_street")], ...[...names].sort().map((one) => [one, one])], "");
@@ -295,6 +304,13 @@ GridcirclePlan.tools = function (editor) {
     }
   }, { passive: true });
 
+  /** A line through a grid of a few pixels is drawn by nobody, and streets are offered near only. */
+  function closeUp(grid) {
+    const [west, south, east, north] = GridcirclePlan.box(grid.geometry);
+    const [a, b] = [map.latLngToContainerPoint([south, west]), map.latLngToContainerPoint([north, east])];
+    if (map.getZoom() < 15 && Math.max(b.x - a.x, a.y - b.y) < 240) editor.show([grid]);
+  }
+
   const STARTS = {
     select() {
       editor.hint("");
@@ -302,6 +318,7 @@ GridcirclePlan.tools = function (editor) {
     split() {
       const grid = editor.selected()[0];
       if (!grid || editor.selected().length > 1) return editor.hint(word("split_choose"), button(word("cancel"), () => editor.use("select")));
+      closeUp(grid);
       editor.hint(word("split_hint", { grid: tail({ id: grid.id, ...grid.properties }) }), ...penButtons());
       return drawing("Line", (line) => editor.propose({ kind: "split", grid: grid.id, line }, word("tool_split"), grid));
     },

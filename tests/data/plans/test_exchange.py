@@ -8,6 +8,7 @@ from typing import Any
 
 import geopandas as gpd
 import openpyxl
+import pandas as pd
 import pyogrio
 import pytest
 import shapely
@@ -182,3 +183,35 @@ def test_an_empty_plan_is_one_grid_a_community(town: PlanTown) -> None:
         ).scalar_one()
     assert totals["grids"] == areas
     assert totals["households"] == old["households"]
+
+
+def test_a_grid_split_in_qgis_keeps_its_code_in_the_larger_part(
+    town: PlanTown, tmp_path: Path
+) -> None:
+    path = exported(town, "gpkg", tmp_path)
+    frame = gpd.read_file(path, layer="grids")
+    at = frame.index[frame["name"] == "第1网格"][0]
+    frame.loc[at, "full_time"] = 3
+    whole, code = frame.geometry[at], str(frame["code"][at])
+    half = shapely.box(*lonlat(-100, -100), *lonlat(120, 1100))
+    # As the tool of QGIS does it: both parts have the attributes, the smaller stands first.
+    other = frame.loc[[at]].copy()
+    other["geometry"] = [whole.difference(half)]
+    frame.loc[at, "geometry"] = whole.intersection(half)
+    edited = tmp_path / "edited.gpkg"
+    pyogrio.write_dataframe(pd.concat([frame, other]), edited, layer="grids")
+    report = imported(town, edited)
+    assert report.rejected == []
+    assert [f for f in report.repair["findings"] if not f["decided"]] == []
+    with town.database.connect() as connection:
+        grids = {f["properties"]["code"]: f for f in list_grids(connection, report.plan or 0)}
+        before = read_plan(connection, town.draft)["totals"]
+        after = read_plan(connection, report.plan or 0)["totals"]
+    assert after["grids"] == before["grids"] + 1
+    assert after["households"] == before["households"]
+    kept = shapely.geometry.shape(grids[code]["geometry"])
+    assert kept.area == pytest.approx(whole.difference(half).area, rel=1e-6)
+    assert sum(f["properties"]["staff"]["full_time"] for f in grids.values()) == 3
+    (pair,) = report.repair["renamed"]
+    assert pair[0] == code
+    assert shapely.geometry.shape(grids[pair[1]]["geometry"]).area < kept.area
