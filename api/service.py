@@ -126,19 +126,6 @@ class Service:
         return self._circles
 
     @property
-    def designs(self) -> DesignWorker:
-        """Whoever works off proposals of grids.
-
-        Raises
-        ------
-        NotReadyError
-            While the database is being opened.
-        """
-        if self._designs is None:
-            raise NotReadyError("The database is being opened.", remedy="Try again shortly.")
-        return self._designs
-
-    @property
     def closing(self) -> bool:
         """Whether the service is about to stop."""
         return self._closing.is_set()

@@ -86,7 +86,6 @@ def propose(
     with service.database.transaction(actor=account.name) as connection:
         job = queue.ask(connection, body.request(), author=account.name)
         told = queue.read_job(connection, job)
-    service.designs.wake()
     location = str(request.url_for("design_job", job_id=job))
     return JsonResponse(told, status_code=202, headers={"Location": location})
 

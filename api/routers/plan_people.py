@@ -66,7 +66,6 @@ def microgrids(
             require(account, "planner", area_code(connection, community))
         job = queue.ask(connection, asked, author=account.name)
         told = queue.read_job(connection, job)
-    service.designs.wake()
     location = str(request.url_for("design_job", job_id=job))
     return JsonResponse(told, status_code=202, headers={"Location": location})
 

@@ -1,16 +1,15 @@
-"""Jobs in the database, designs and micro-grids: asked for, claimed by one worker, stopped.
+"""Jobs in the database, designs and micro-grids: asked for, followed, stopped.
 
-A worker holds an advisory lock of its job as long as it lives; a running job whose lock is free
-was left by a service that died.
+What a job is, how far it is and what came of it are rows of ``design_jobs``. Who works on it, and
+when, is the matter of the library procrastinate; both are written in one transaction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import orjson
+from procrastinate import App, SyncPsycopgConnector
 from sqlalchemy import Connection, text
 
 from data.database import Database
@@ -18,8 +17,12 @@ from data.errors import NotFoundError
 from data.plans.design_job import DesignRequest, Proposal, check_request
 from data.plans.micro_job import TASK, MicroRequest, check_micro_request
 
-_LOCKS = 741_631
-"""Class of our advisory locks; the second key is the job."""
+SCHEMA = "jobs"
+"""Where the library has its tables."""
+QUEUE = "design"
+TASK_NAME = "gridcircle.design"
+_ASKING = App(connector=SyncPsycopgConnector())
+"""Only writes down what is asked for, on connections of ours; opens none."""
 
 
 def ask(connection: Connection, request: DesignRequest | MicroRequest, *, author: str) -> int:
@@ -41,6 +44,11 @@ def ask(connection: Connection, request: DesignRequest | MicroRequest, *, author
         ),
         {"author": author, "request": orjson.dumps(request.to_dict()).decode()},
     ).scalar_one()
+    connection.execute(text(f"SET LOCAL search_path TO {SCHEMA}, public"))
+    _ASKING.configure_task(
+        TASK_NAME, queue=QUEUE, connection=connection.connection.driver_connection
+    ).defer(job=job)
+    connection.execute(text("SET LOCAL search_path TO DEFAULT"))
     return job
 
 
@@ -99,43 +107,17 @@ def ask_to_stop(connection: Connection, job: int) -> dict[str, Any]:
     return read_job(connection, job)
 
 
-@contextmanager
-def claimed(
-    database: Database,
-) -> Iterator[tuple[int, str, DesignRequest | MicroRequest] | None]:
-    """Take the oldest job that waits: its id, author and request; None where there is none."""
-    with database.engine.connect() as holder:
-        with holder.begin():
-            row = holder.execute(
-                text(
-                    "SELECT id, author, request FROM design_jobs WHERE state = 'queued'"
-                    " ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED"
-                )
-            ).one_or_none()
-            if row is not None:
-                # Outlives this transaction; goes with the connection whatever happens to us.
-                holder.execute(
-                    text("SELECT pg_advisory_lock(:locks, CAST(:id AS integer))"),
-                    {"locks": _LOCKS, "id": row.id},
-                )
-                holder.execute(
-                    text(
-                        "UPDATE design_jobs SET state = 'running', started_at = now()"
-                        " WHERE id = :id"
-                    ),
-                    {"id": row.id},
-                )
-        if row is None:
-            yield None
-            return
-        try:
-            yield row.id, row.author, _request_of(row.request)
-        finally:
-            with holder.begin():
-                holder.execute(
-                    text("SELECT pg_advisory_unlock(:locks, CAST(:id AS integer))"),
-                    {"locks": _LOCKS, "id": row.id},
-                )
+def begin(database: Database, job: int) -> tuple[str, DesignRequest | MicroRequest] | None:
+    """Mark a job as at work; gives author and request, None where it no longer waits."""
+    with database.transaction("gridcircle") as connection:
+        row = connection.execute(
+            text(
+                "UPDATE design_jobs SET state = 'running', started_at = now()"
+                " WHERE id = :id AND state = 'queued' RETURNING author, request"
+            ),
+            {"id": job},
+        ).one_or_none()
+    return None if row is None else (row.author, _request_of(row.request))
 
 
 def _request_of(kept: dict[str, Any]) -> DesignRequest | MicroRequest:
@@ -144,29 +126,16 @@ def _request_of(kept: dict[str, Any]) -> DesignRequest | MicroRequest:
     return DesignRequest.of(kept)
 
 
-def fail_left(database: Database) -> int:
-    """Mark jobs that a dead service left running as failed; gives how many."""
+def fail_left(database: Database, job: int) -> None:
+    """Mark a job that a dead service left running as failed."""
     with database.transaction("gridcircle") as connection:
-        running = connection.execute(
-            text("SELECT id FROM design_jobs WHERE state = 'running'")
-        ).scalars()
-        left = [
-            job
-            for job in list(running)
-            if connection.execute(
-                text("SELECT pg_try_advisory_xact_lock(:locks, CAST(:id AS integer))"),
-                {"locks": _LOCKS, "id": job},
-            ).scalar_one()
-        ]
-        if not left:
-            return 0
-        marked = connection.execute(
+        connection.execute(
             text(
                 "UPDATE design_jobs SET state = 'failed', finished_at = now(),"
-                " error = CAST(:error AS jsonb) WHERE id = ANY(:ids) AND state = 'running'"
+                " error = CAST(:error AS jsonb) WHERE id = :id AND state = 'running'"
             ),
             {
-                "ids": left,
+                "id": job,
                 "error": _problem(
                     "ServiceStopped",
                     "The service stopped while this was being designed.",
@@ -174,7 +143,6 @@ def fail_left(database: Database) -> int:
                 ),
             },
         )
-        return marked.rowcount
 
 
 def report(database: Database, job: int, stage: str, progress: float) -> bool:

@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import math
 import threading
 import time
 
+import psycopg
+from procrastinate import App, BaseRetryStrategy, PsycopgConnector, RetryDecision
+from procrastinate.exceptions import ConnectorException
+from procrastinate.jobs import Job, Status
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
+from psycopg_pool import PoolTimeout
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from data.database import Database
@@ -14,8 +22,13 @@ from data.plans.design_job import DesignRequest, propose
 from data.plans.micro_job import MicroRequest, divide
 from geo.errors import GridcircleError
 
-POLL_S = 2.0
-"""Seconds between looks for a job that another process put into the queue."""
+APPLICATION = "gridcircle jobs"
+"""How the connections of the library are called in the database."""
+AWAY_S = 2.0
+"""Seconds until another try where the database is away."""
+HEARTBEAT_S = 5.0
+DEAD_AFTER_S = 20.0
+"""Seconds without a sign of life after which a service counts as dead and its jobs as left."""
 TOLD_EVERY_S = 0.4
 """Seconds between notes of progress, and until a cancellation is heard."""
 
@@ -26,10 +39,24 @@ class _StoppingError(Exception):
     """The service is about to stop."""
 
 
-class DesignWorker:
-    """Works off design jobs in a thread of its own.
+class _PutBack(BaseRetryStrategy):
+    """A job that a stopping service lets go waits again; one that failed has said why."""
 
-    Several services on one database share the queue; each job is claimed by one.
+    def get_retry_decision(
+        self,
+        *,
+        exception: BaseException,
+        job: Job,  # noqa: ARG002
+    ) -> RetryDecision | None:
+        again = isinstance(exception, _StoppingError)
+        return RetryDecision(retry_in={"seconds": 0}) if again else None
+
+
+class DesignWorker:
+    """Works off design jobs, one at a time, in a thread with an event loop of its own.
+
+    Several services on one database share the queue; the library procrastinate gives each job to
+    one of them, wakes them by NOTIFY, and keeps a heartbeat of each.
 
     Parameters
     ----------
@@ -38,38 +65,87 @@ class DesignWorker:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._wake = threading.Event()
         self._closing = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="design", daemon=True)
+        self._thread = threading.Thread(
+            target=lambda: asyncio.run(self._serve()), name="design", daemon=True
+        )
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
-    def wake(self) -> None:
-        """Look for a job now."""
-        self._wake.set()
-
     def stop(self, timeout_s: float = 30.0) -> None:
         """End; a job at work waits for the next start of a service."""
         self._closing.set()
-        self._wake.set()
         self._thread.join(timeout_s)
 
-    def _work(self) -> None:
+    async def _serve(self) -> None:
         while not self._closing.is_set():
-            self._wake.clear()
+            app = self._app()
             try:
-                queue.fail_left(self._database)
-                with queue.claimed(self._database) as job:
-                    if job is not None:
-                        self._design(*job)
-            except SQLAlchemyError as error:
+                async with app.open_async():
+                    await self._work(app)
+            except (psycopg.Error, PoolTimeout, ConnectorException, SQLAlchemyError) as error:
                 # The database is away; what it holds waits there.
                 log.warning("Design jobs wait: %s", error)
-                job = None
-            if job is None:
-                self._wake.wait(POLL_S)
+                await asyncio.sleep(AWAY_S)
+
+    def _app(self) -> App:
+        url = self._database.engine.url.set(drivername="postgresql")
+        conninfo = url.render_as_string(hide_password=False)
+        given = conninfo_to_dict(conninfo).get("options") or ""
+        options = f"{given} -c search_path={queue.SCHEMA},public".strip()
+        app = App(
+            connector=PsycopgConnector(
+                conninfo=make_conninfo(conninfo, options=options, application_name=APPLICATION),
+                min_size=1,
+                max_size=3,
+            )
+        )
+        app.task(name=queue.TASK_NAME, queue=queue.QUEUE, retry=_PutBack())(self._run)
+        return app
+
+    async def _work(self, app: App) -> None:
+        """Let the library work until the service stops, or the database goes away."""
+        worker = asyncio.create_task(
+            app.run_worker_async(
+                queues=[queue.QUEUE],
+                concurrency=1,
+                install_signal_handlers=False,
+                update_heartbeat_interval=HEARTBEAT_S,
+                stalled_worker_timeout=DEAD_AFTER_S,
+                delete_jobs="always",
+            )
+        )
+        looked = -math.inf
+        try:
+            while not (worker.done() or self._closing.is_set()):
+                if time.monotonic() - looked > HEARTBEAT_S:
+                    await self.fail_left(app)
+                    looked = time.monotonic()
+                await asyncio.wait([worker], timeout=0.1)
+        finally:
+            worker.cancel()  # lets the job at work come to its end, which is near
+            await asyncio.gather(worker, return_exceptions=True)
+        if not self._closing.is_set() and not worker.cancelled() and worker.exception():
+            raise ConnectorException from worker.exception()
+
+    async def fail_left(self, app: App) -> None:
+        """Mark jobs that a dead service left as failed."""
+        for job in await app.job_manager.get_stalled_jobs(
+            queue=queue.QUEUE, seconds_since_heartbeat=DEAD_AFTER_S
+        ):
+            await asyncio.to_thread(
+                queue.fail_left, self._database, int(str(job.task_kwargs["job"]))
+            )
+            await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
+
+    def _run(self, job: int) -> None:
+        if self._closing.is_set():
+            raise _StoppingError
+        begun = queue.begin(self._database, job)
+        if begun is not None:
+            self._design(job, *begun)
 
     def _design(self, job: int, author: str, request: DesignRequest | MicroRequest) -> None:
         watch = _Watch(self._database, job, self._closing)
@@ -88,6 +164,7 @@ class DesignWorker:
                 queue.finish(self._database, job, proposal)
         except _StoppingError:
             queue.put_back(self._database, job)
+            raise
         except GridcircleError as error:
             queue.fail(self._database, job, type(error).__name__, str(error), error.remedy)
         except Exception as error:

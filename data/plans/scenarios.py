@@ -35,6 +35,7 @@ BETTER: Mapping[str, int] = MappingProxyType(
 )
 """Figures that have a best value: 1 where more is better, -1 where less is."""
 
+_WITHIN_LIMITS = ("grids", "moved", "workers")
 _BARRIERS = ("road", "rail", "river")
 
 _GRIDS = """
@@ -404,7 +405,7 @@ def _made(row: Any, measured: set[int]) -> dict[str, Any]:
 def _best(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
     """Plans with the best value of each figure; none where all are alike.
 
-    Few grids or workers are no merit of a plan that breaks the limits where another keeps them.
+    Few grids, moves or workers are no merit of a plan above the limits where another is not.
     """
     best: dict[str, list[int]] = {}
     least_over = min(p["figures"]["households_over"] for p in plans)
@@ -412,7 +413,7 @@ def _best(plans: Sequence[Mapping[str, Any]]) -> dict[str, list[int]]:
         values = {
             p["plan"]: p["figures"][figure]
             for p in plans
-            if figure not in ("grids", "workers") or p["figures"]["households_over"] == least_over
+            if figure not in _WITHIN_LIMITS or p["figures"]["households_over"] == least_over
         }
         known = {p: round(sign * v, 6) for p, v in values.items() if v is not None}
         top = max(known.values(), default=0.0)

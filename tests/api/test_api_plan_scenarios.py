@@ -149,3 +149,4 @@ def test_a_draft_of_one_s_own_stands_beside_them(
     assert [p["plan"] for p in told["plans"]] == [published, own, *drafts.values()]
     assert told["plans"][1]["role"] == "draft"
     assert told["plans"][1]["figures"]["moved"] == 0
+    assert own not in told["best"]["moved"]  # it moves nobody, and is above the limits

@@ -178,7 +178,7 @@ Gridcircle.begin = function (first) {
       gone.figure.remove();
       views.delete(id);
     }
-    byId("gs-maps").dataset.count = String(told.plans.length);
+    byId("gs-maps").style.setProperty("--gs-columns", String(Math.min(4, told.plans.length))); // on paper
     told.plans.forEach(view);
     for (const { map } of views.values()) map.invalidateSize({ animate: false });
     table();

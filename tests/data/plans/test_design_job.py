@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from importlib.resources import files
 from typing import Any
 
 import pytest
 import shapely
 from plan_town import community_ids, seed_plan
+from procrastinate.schema import SchemaManager
 from sqlalchemy import text
 from town import seed_layers, seed_network
 
@@ -17,7 +18,7 @@ from data.errors import InvalidRowError, NotFoundError, StaleRowError
 from data.plans import design_queue as queue
 from data.plans.create import create_plan
 from data.plans.design_job import DesignRequest, propose
-from data.plans.design_worker import DesignWorker
+from data.plans.design_worker import APPLICATION, DesignWorker
 from data.plans.edits import edit
 from data.plans.micro_job import MicroRequest, divide
 from data.plans.scenarios import scenarios
@@ -194,23 +195,63 @@ def test_a_job_that_waits_is_cancelled_and_one_that_runs_gives_the_best_so_far(
         assert queue.ask_to_stop(connection, running)["state"] == "done"
 
 
-def test_a_job_of_a_dead_service_is_marked_and_one_of_a_living_is_not(
-    town: tuple[Database, int], make_database: Callable[[], Database]
+def test_a_job_of_a_dead_service_is_marked_and_the_next_one_is_done(
+    town: tuple[Database, int],
 ) -> None:
     database, source = town
     with database.transaction("test") as connection:
-        job = queue.ask(connection, DesignRequest("a", source), author="test")
-    with queue.claimed(database) as taken:
-        assert taken is not None
-        assert taken[0] == job
-        with queue.claimed(database) as other:
-            assert other is None
-        assert queue.fail_left(database) == 0
-    assert queue.fail_left(database) == 1  # whoever had it let go without a word
-    with database.connect() as connection:
-        found = queue.read_job(connection, job)
+        left = queue.ask(connection, DesignRequest("a", source), author="test")
+        # A service took it, and its heart has not beaten for a minute.
+        connection.execute(text("SET LOCAL search_path TO jobs, public"))
+        connection.execute(
+            text(
+                "INSERT INTO procrastinate_workers (last_heartbeat)"
+                " VALUES (now() - interval '1 minute')"
+            )
+        )
+        connection.execute(
+            text(
+                "UPDATE procrastinate_jobs SET status = 'doing',"
+                " worker_id = (SELECT max(id) FROM procrastinate_workers)"
+                " WHERE args = jsonb_build_object('job', CAST(:job AS int))"
+            ),
+            {"job": left},
+        )
+        connection.execute(text("SET LOCAL search_path TO DEFAULT"))
+        connection.execute(text("UPDATE design_jobs SET state = 'running'"))
+        job = queue.ask(connection, DesignRequest("b", source), author="test")
+    worker = DesignWorker(database)
+    worker.start()
+    try:
+        found = ended(database, left)
+        assert ended(database, job)["state"] == "done"
+    finally:
+        worker.stop()
     assert found["state"] == "failed"
     assert found["error"]["remedy"]
+
+
+def test_what_is_asked_for_in_a_transaction_that_fails_is_never_done(
+    town: tuple[Database, int],
+) -> None:
+    database, source = town
+
+    def ask_and_fail() -> None:
+        with database.transaction("test") as connection:
+            queue.ask(connection, DesignRequest("a", source), author="test")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        ask_and_fail()
+    with database.connect() as connection:
+        for table in ("design_jobs", "jobs.procrastinate_jobs"):
+            waiting = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+            assert waiting == 0
+
+
+def test_our_migration_holds_the_library_s_own_tables() -> None:
+    ours = files("data.migrations").joinpath("procrastinate_3_10.sql").read_text("utf-8")
+    assert ours.endswith(SchemaManager.get_schema())
 
 
 def test_a_job_comes_to_nothing_with_a_reason(town: tuple[Database, int]) -> None:
@@ -281,7 +322,6 @@ def test_a_service_that_stops_puts_its_job_back_and_the_next_one_does_it(
     assert (left["state"], left["stage"], left["progress"]) == ("queued", "", 0)
     assert left["started_at"] is None
     assert plans == 1  # half a design is no draft
-    assert queue.fail_left(database) == 0
     second = DesignWorker(database)
     second.start()
     try:
@@ -362,3 +402,30 @@ def test_micro_grids_that_are_stopped_write_nothing(town: tuple[Database, int]) 
     assert told["state"] == "done"
     assert told["plan"] == plan
     assert told["result"]["totals"]["microgrids"] > 0
+
+
+def test_a_worker_that_loses_the_database_goes_on_when_it_is_back(
+    town: tuple[Database, int],
+) -> None:
+    database, source = town
+    worker = DesignWorker(database)
+    worker.start()
+    try:
+        lost = 0
+        limit = time.monotonic() + 30
+        while not lost and time.monotonic() < limit:
+            with database.connect() as connection:
+                lost = connection.execute(
+                    text(
+                        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                        " WHERE application_name = :name AND datname = current_database()"
+                    ),
+                    {"name": APPLICATION},
+                ).scalar_one()
+            time.sleep(0.1)
+        assert lost
+        with database.transaction("test") as connection:
+            job = queue.ask(connection, DesignRequest("a", source), author="test")
+        assert ended(database, job)["state"] == "done"
+    finally:
+        worker.stop()
