@@ -1,18 +1,26 @@
 """Base grids: ours against spopt, GerryChain's tree partition and METIS, under the same limits.
 
-    python -m benchmarks.griddesign [--quick] [CITY …]
+    python -m benchmarks.griddesign [--quick] [--markdown] [CITY …]
 
-Cities: ``porto-1000``, ``porto-10000``, ``porto-100000`` (real streets, homes drawn along them),
-``liechtenstein`` (real streets and buildings, households estimated), ``county`` and ``prefecture``
-(the made-up sample). Every tool gets the same cells, community by community, the bound on grids as
-its first number of regions, and one more region each time its regions break a limit, up to 1.6
-times the bound; then its last result stands. Households and people are limits for all; spopt's
-max-p knows a floor only, which is set to 200 households. Figures by `geo.gridfigures`.
+``--markdown`` prints the rows of benchmarks/RESULTS.md at the end; without cities the whole table
+takes some fifteen minutes on two quiet cores.
+
+Cities: ``porto-1000``, ``porto-10000``, ``porto-100000`` (real streets and street blocks, homes
+drawn along them; blocks of up to four hectares stand in for compounds), ``liechtenstein`` (real
+streets and buildings, households estimated) and ``county`` (the made-up sample with compounds);
+``prefecture`` on request. Every tool gets the same cells, community by community, the bound on
+grids as its first number of regions, and one more region each time its regions break a limit, up to
+1.6 times the bound; then its last result stands. Households and people are limits for all; spopt's
+max-p knows a floor only, which is set to 200 households. A peer that runs out of time in one city
+is not asked again in a larger one. ``metis-compounds`` is METIS told of compounds by us: borders
+within one weigh ten times as much. Figures by `geo.gridfigures`.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
+import pickle
 import sys
 import tempfile
 import time
@@ -42,6 +50,9 @@ from geo.standards import GridLimits
 
 LIMITS = GridLimits()
 MOST_OVER = 1.6
+BLOCK_M2 = 40_000.0
+KEPT = "GRIDDESIGN_CELLS"
+"""Variable with the folder where cells are kept for the processes of one run."""
 City = tuple[Cells, np.ndarray, np.ndarray]
 
 
@@ -58,12 +69,20 @@ def porto(count: int) -> City:
         dtype=object,
     )
     lines = lines[shapely.intersects(lines, shapely.box(*bounds))]
+    blocks = shapely.get_parts(shapely.polygonize(lines))
+    blocks = blocks[shapely.area(blocks) <= BLOCK_M2]
     seeds, _ = kmeans2(xy, max(1, count // 350), seed=SEED, minit="points")
     hull = shapely.convex_hull(shapely.multipoints(xy)).buffer(40)
     parts = shapely.get_parts(shapely.voronoi_polygons(shapely.multipoints(seeds), extend_to=hull))
     areas = shapely.intersection(parts, hull)
     homes = shapely.buffer(shapely.points(xy), 6.0, quad_segs=1, cap_style="square")
-    cells = build_cells(areas, homes, Surroundings(lines, np.full(len(lines), "street", object)))
+    around = Surroundings(
+        lines,
+        np.full(len(lines), "street", object),
+        compounds=blocks,
+        walled=np.zeros(len(blocks), np.bool_),
+    )
+    cells = build_cells(areas, homes, around)
     rng = np.random.default_rng(SEED)
     each = np.clip(np.rint(rng.lognormal(2.2, 0.8, len(xy))), 1, 120)
     return cells, cells.count(each), cells.count(np.rint(each * 2.62))
@@ -82,6 +101,17 @@ def from_files(inputs: DesignInputs) -> City:
 
 @lru_cache(maxsize=1)
 def city(name: str) -> City:
+    """Cells of a city; made once in a run."""
+    kept = Path(os.environ[KEPT]) / name if KEPT in os.environ else None
+    if kept is not None and kept.exists():
+        return pickle.loads(kept.read_bytes())
+    made = _city(name)
+    if kept is not None:
+        kept.write_bytes(pickle.dumps(made, protocol=5))
+    return made
+
+
+def _city(name: str) -> City:
     if name.startswith("porto-"):
         return porto(int(name.removeprefix("porto-")))
     if name == "liechtenstein":
@@ -109,6 +139,7 @@ class Part:
         self.edges = ends[inside]
         self.border = cells.border_m[inside]
         self.geometry = cells.geometry[members]
+        self.compound = cells.compound[members]
         self.bound = fewest_grids(
             np.minimum(self.households, LIMITS.households),
             np.minimum(self.people, LIMITS.people),
@@ -146,7 +177,8 @@ def parts_of(whole: City) -> list[Part]:
     return [Part(whole, m) for m in np.split(order, np.flatnonzero(np.diff(piece[order])) + 1)]
 
 
-def metis(part: Part, grids: int) -> np.ndarray:
+def metis(part: Part, grids: int, within: int = 1) -> np.ndarray:
+    """METIS; a border within a compound weighs ``within`` times as much."""
     import pymetis
 
     near: list[list[int]] = [[] for _ in part.members]
@@ -154,8 +186,9 @@ def metis(part: Part, grids: int) -> np.ndarray:
     for (a, b), metres in zip(part.edges.tolist(), part.border.tolist(), strict=True):
         near[a].append(b)
         near[b].append(a)
-        weight[a].append(max(1, round(metres)))
-        weight[b].append(max(1, round(metres)))
+        bound = part.compound[a] >= 0 and part.compound[a] == part.compound[b]
+        weight[a].append(max(1, round(metres)) * (within if bound else 1))
+        weight[b].append(weight[a][-1])
     starts = np.cumsum([0, *(len(n) for n in near)])
     _, label = pymetis.part_graph(
         grids,
@@ -222,6 +255,7 @@ def max_p(part: Part, grids: int) -> np.ndarray:
 
 PEERS: dict[str, Callable[[Part, int], np.ndarray]] = {
     "metis": metis,
+    "metis-compounds": partial(metis, within=10),
     "gerrychain-tree": tree,
     "spopt-skater": skater,
     "spopt-region-k-means": region_k_means,
@@ -263,7 +297,13 @@ def run_ours(place: str, effort: float, preset: str) -> dict[str, Any]:
     started = time.perf_counter()
     made = design(cells, households, people, effort=effort, preset=preset, seed=SEED)
     seconds = time.perf_counter() - started
-    return told(place, made.grid, seconds, {"kept": made.kept})
+    proven = sum(one.grids == one.bound for one in made.communities)
+    return told(
+        place,
+        made.grid,
+        seconds,
+        {"kept": made.kept, "proven_fewest": proven, "communities": len(made.communities)},
+    )
 
 
 def _tiny() -> City:
@@ -364,26 +404,85 @@ def _sub(cells: Cells, members: np.ndarray) -> Cells:
     )
 
 
+CITIES = ("porto-1000", "county", "liechtenstein", "porto-10000", "porto-100000")
+
+
 def main() -> None:
     """Run for the cities named, or for all."""
     quick = "--quick" in sys.argv
-    asked = [a for a in sys.argv[1:] if not a.startswith("--")]
-    places = asked or (
-        ["county"]
-        if quick
-        else ["county", "liechtenstein", "porto-1000", "porto-10000", "porto-100000", "prefecture"]
+    places = [a for a in sys.argv[1:] if not a.startswith("--")] or (
+        ["county"] if quick else list(CITIES)
     )
     report("machine", **machine())
-    effort, budget_s, samples = (0.2, 20.0, 3) if quick else (1.0, 900.0, 30)
-    for place in places:
-        report("cells", city=place, **in_fresh_process(run_cells, place))
-        for preset in ("standard", "compounds"):
-            found = in_fresh_process(run_ours, place, effort, preset)
-            report("griddesign", city=place, tool=f"gridcircle ({preset})", **found)
-        for name in PEERS:
-            found = in_fresh_process(run_peer, name, place, budget_s, limit_s=2 * budget_s)
-            report("griddesign", city=place, tool=name, **found)
-        report("gap", city=place, **in_fresh_process(run_gap, place, samples))
+    effort, budget_s, samples = (0.2, 10.0, 3) if quick else (1.0, 20.0, 12)
+    rows: list[str] = []
+    slow: set[str] = set()
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ[KEPT] = folder
+        for place in places:
+            made = in_fresh_process(run_cells, place)
+            report("cells", city=place, **made)
+            rows += heading(place, made)
+            large = made.get("cells", 0) > 50_000
+            for preset in ("standard",) if large else ("standard", "compounds", "compact"):
+                found = in_fresh_process(run_ours, place, effort, preset)
+                report("griddesign", city=place, tool=f"ours, {preset}", **found)
+                rows.append(row(f"ours, {preset}", found))
+            for name in PEERS:
+                if name in slow:
+                    found = {"failed": "too slow in a smaller city"}
+                else:
+                    limit_s = budget_s * (3 if large else 1)
+                    found = in_fresh_process(run_peer, name, place, limit_s, limit_s=limit_s + 10)
+                if str(found.get("failed", "")).startswith("more than"):
+                    slow.add(name)
+                report("griddesign", city=place, tool=name, **found)
+                rows.append(row(name, found))
+            if made.get("cells", 0) <= 5_000:
+                gap = in_fresh_process(run_gap, place, samples)
+                report("gap", city=place, **gap)
+                rows += ["", gap_line(gap)]
+    if "--markdown" in sys.argv:
+        sys.stdout.write("\n".join(rows) + "\n")
+
+
+def heading(place: str, made: dict[str, Any]) -> list[str]:
+    if "failed" in made:
+        return ["", f"**{place}**: {made['failed']}"]
+    return [
+        "",
+        f"**{place}**: {made['cells']:,} cells, {made['communities']} communities, "
+        f"{made['households']:,.0f} households; read and cut into cells in "
+        f"{made['reading_and_cells_s']:g} s.",
+        "",
+        "| | grids | over the bound | proven fewest | within limits | spread | compounds split "
+        "| barriers crossed | compact | cut, km | seconds | peak MB |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+
+
+def row(tool: str, found: dict[str, Any]) -> str:
+    if "failed" in found:
+        return f"| {tool} | {found['failed']} | | | | | | | | | | |"
+    proven = f"{found['proven_fewest']}/{found['communities']}" if "proven_fewest" in found else ""
+    return (
+        f"| {tool} | {found['grids']} | {100 * found['over_bound']:.1f} % | {proven} "
+        f"| {100 * found['within_limits']:.1f} % | {found['load_spread']:.3f} "
+        f"| {found['compounds_split']} | {found['barrier_crossings']} "
+        f"| {found['compactness']:.3f} | {found['cut_m'] / 1000:.1f} | {found['seconds']:g} "
+        f"| {found['peak_mb']} |"
+    )
+
+
+def gap_line(gap: dict[str, Any]) -> str:
+    if gap.get("cost_gap_mean") is None:
+        return f"No gap to the optimum was measured: {gap}."
+    return (
+        f"{gap['pieces']} pieces of 26 cells solved exactly: "
+        f"{gap['grids_above_optimum_mean']:.2f} grids above the optimum on average; cost "
+        f"{100 * gap['cost_gap_mean']:.2f} % above it on average, {100 * gap['cost_gap_worst']:.2f} "
+        "% at worst."
+    )
 
 
 if __name__ == "__main__":
