@@ -420,11 +420,12 @@ def test_an_upload_that_is_stopped_leaves_nothing(
 ) -> None:
     before, others = plans(client), folders()
     with socket.create_connection((client.base_url.host, client.base_url.port)) as raw:
-        raw.sendall(
+        head = (
             f"POST {IMPORT} HTTP/1.1\r\nHost: {client.base_url.host}\r\n"
             "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000\r\n\r\n"
-            '--x\r\nContent-Disposition: form-data; name="file"; filename="a.geojson"\r\n\r\n{'.encode()
         )
+        part = '--x\r\nContent-Disposition: form-data; name="file"; filename="a.geojson"\r\n\r\n{'
+        raw.sendall((head + part).encode())
         time.sleep(0.5)
         mine = folders() - others
         assert mine
