@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -86,6 +87,7 @@ class Service:
         self.report_limit = RateLimit(15, 600.0)
         self.reports_limit = RateLimit(120, 600.0)
         self.import_progress = ImportProgress()
+        self.import_turn = asyncio.Semaphore(2)  # each import holds its layer in memory
         self._plans: Memo[dict[str, Any]] = Memo(PLANS_KEPT)
         self._facts: Memo[CityFacts] = Memo(1)
         self.ogc = OgcService(lambda: self.database.url, self._data_version)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from pyproj.exceptions import CRSError
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from api.errors import BadUploadError
@@ -45,8 +45,6 @@ STAGES = ("waiting", "reading", "repairing", "writing")
 """What `GET /import/{name}` tells, in order; between ``repairing`` names of communities come."""
 
 _FIELD_BYTES = 4096
-_turn = asyncio.Semaphore(2)
-"""Imports at a time: each holds its layer in memory."""
 
 Name = Annotated[
     str,
@@ -131,7 +129,7 @@ async def import_file(
     try:
         sent = await _received(request, folder)
         tell("waiting", 0.0)
-        async with _turn:
+        async with service.import_turn:
             made = await run_in_threadpool(_import, service, account.name, sent, tell)
     finally:
         await run_in_threadpool(shutil.rmtree, folder, ignore_errors=True)
@@ -227,6 +225,8 @@ async def _received(request: Request, folder: Path) -> _Sent:
     )
     try:
         form = await parser.parse()
+    except ClientDisconnect as error:
+        raise BadUploadError("The upload was stopped.", zh=("上传已停止。", "")) from error
     except MultiPartException as error:
         raise BadUploadError(
             f"The form cannot be read: {error.message}",

@@ -6,7 +6,9 @@ import http.client
 import io
 import json
 import os
+import socket
 import sqlite3
+import tempfile
 import threading
 import time
 import zipfile
@@ -49,6 +51,11 @@ def draft(client: httpx.Client, published: int) -> int:
 def send(client: httpx.Client, path: Path, **fields: Any) -> httpx.Response:
     with path.open("rb") as file:
         return client.post(IMPORT, files={"file": (path.name, file)}, data=fields)
+
+
+def folders() -> set[Path]:
+    """What imports have on the disk now."""
+    return set(Path(tempfile.gettempdir()).glob("gridcircle-import-*"))
 
 
 def plans(client: httpx.Client) -> list[int]:
@@ -332,6 +339,7 @@ def test_a_large_body_does_not_lie_in_memory(
         words = Path("/proc/self/statm").read_text().split()
         return int(words[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
 
+    others = folders()
     most = before = resident_mb()
     done = threading.Event()
 
@@ -350,7 +358,7 @@ def test_a_large_body_does_not_lie_in_memory(
     assert answer.status_code == 422
     # Client and service share this process: neither holds the file.
     assert most - before < 60
-    assert not list(Path("/tmp").glob("gridcircle-import-*/upload"))
+    assert folders() <= others
 
 
 def test_a_refused_geopackage_leaves_the_database_as_it_was(
@@ -405,3 +413,25 @@ def test_progress_is_told_while_an_import_runs(
     assert told[-1] == ("done", 1.0)
     assert {"reading", "repairing"} & {stage for stage, _ in told}
     assert client.get(f"{IMPORT}/nothing-of-the-kind").status_code == 404
+
+
+def test_an_upload_that_is_stopped_leaves_nothing(
+    client: httpx.Client, published: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    before, others = plans(client), folders()
+    with socket.create_connection((client.base_url.host, client.base_url.port)) as raw:
+        head = (
+            f"POST {IMPORT} HTTP/1.1\r\nHost: {client.base_url.host}\r\n"
+            "Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000\r\n\r\n"
+        )
+        part = '--x\r\nContent-Disposition: form-data; name="file"; filename="a.geojson"\r\n\r\n{'
+        raw.sendall((head + part).encode())
+        time.sleep(0.5)
+        mine = folders() - others
+        assert mine
+    deadline = time.monotonic() + 10
+    while mine & folders():
+        assert time.monotonic() < deadline, "the folder stays"
+        time.sleep(0.05)
+    assert plans(client) == before
+    assert not [r for r in caplog.records if "Mistake" in r.message]
