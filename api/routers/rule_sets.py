@@ -22,7 +22,7 @@ from data.rules import read_toml, write_toml
 from geo.rulesets import RuleSetError
 from maps.rule_sets import rule_sets_page
 
-router = APIRouter(tags=["audits"])
+router = APIRouter(tags=["rules"])
 
 TOML = "application/toml"
 Name = Annotated[str, Path(max_length=64)]
