@@ -6,13 +6,9 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linprog
-
-from geo.kernels import kernel
 
 Floats = NDArray[np.float64]
-_MOST_ROOM = 20_000
-_MOST_PATTERNS = 200
+_MOST_SHARE = 30
 
 
 def fewest_grids(households: Floats, people: Floats, limits: tuple[float, float]) -> int:
@@ -20,7 +16,7 @@ def fewest_grids(households: Floats, people: Floats, limits: tuple[float, float]
 
     The largest of: households over the limit, rounded up; the same for people; the bound L2 of bin
     packing for either, which knows that two buildings of 160 households never share a grid; and the
-    cutting-stock bound for either, which knows that of buildings of 110 no three do.
+    bound by dual feasible functions for either, which knows that of buildings of 110 no three do.
 
     Parameters
     ----------
@@ -31,16 +27,15 @@ def fewest_grids(households: Floats, people: Floats, limits: tuple[float, float]
 
     References
     ----------
-    Martello and Toth (1990), Knapsack Problems, section 8.3 (L2); Gilmore and Gomory (1961),
-    doi:10.1287/opre.9.6.849 (patterns); Farley (1990), doi:10.1287/opre.38.5.922 (a bound from any
-    prices, so that it may stop early).
+    Martello and Toth (1990), Knapsack Problems, section 8.3 (L2); Fekete and Schepers (2001),
+    doi:10.1007/PL00011403 (dual feasible functions).
     """
     if not len(households):
         return 0
     return max(
         1,
         *(
-            max(_packing_bound(load, limit), _pattern_bound(load, limit))
+            max(_packing_bound(load, limit), _shares_bound(load, limit))
             for load, limit in ((households, limits[0]), (people, limits[1]))
         ),
     )
@@ -64,53 +59,20 @@ def _packing_bound(loads: Floats, limit: float) -> int:
     return best
 
 
-def _pattern_bound(loads: Floats, limit: float) -> int:
-    """The cutting-stock bound: how many patterns cover all loads, in parts of patterns if need be.
+def _shares_bound(loads: Floats, limit: float) -> int:
+    """The bound by dual feasible functions: loads rounded so that what fits still fits.
 
-    Patterns are added while one is worth more than a grid at the present prices. Any prices give a
-    bound, divided by the worth of the best pattern, so an early end is a weaker bound, not a wrong
-    one. Loads that are no whole numbers are rounded down, the limit as well: then a bound too.
+    A load above 1/(k+1) of the limit and below 2/(k+1) counts as 1/k, because no more than k of
+    them share a grid; smaller ones count as nothing, and so on for multiples.
     """
-    room = int(limit)
-    whole = np.floor(np.minimum(loads, room)).astype(np.int64)
-    sizes, counts = np.unique(whole[whole > 0], return_counts=True)
-    # Without a load above a third nothing keeps patterns from being full, but for small numbers.
-    if len(sizes) == 0 or room > _MOST_ROOM or sizes[-1] * 3 <= room or (loads % 1).any():
-        return 0
-    columns = np.diag(np.minimum(counts, room // sizes)).astype(np.float64)
-    best = 0.0
-    for _ in range(_MOST_PATTERNS):
-        found = linprog(np.ones(columns.shape[1]), A_ub=-columns, b_ub=-counts, method="highs")
-        if found.status != 0:
-            break
-        prices = np.maximum(0.0, -found.ineqlin.marginals)
-        worth, pattern = _best_pattern(sizes, counts, prices, room)
-        best = max(best, float(prices @ counts) / max(worth, 1.0))
-        if worth <= 1 + 1e-9 or math.ceil(best - 1e-6) >= math.ceil(float(found.fun or 0.0) - 1e-6):
-            break
-        columns = np.column_stack([columns, pattern])
-    return math.ceil(best - 1e-6)
-
-
-@kernel
-def _best_pattern(sizes, counts, prices, room):  # type: ignore[no-untyped-def]
-    """The bounded knapsack: the worth of the best pattern and how many of each size it takes."""
-    worth = np.zeros(room + 1)
-    taken = np.zeros((len(sizes), room + 1), np.int64)
-    for k in range(len(sizes)):
-        before = worth.copy()
-        for many in range(1, min(counts[k], room // sizes[k]) + 1):
-            used = many * sizes[k]
-            for full in range(used, room + 1):
-                if before[full - used] + many * prices[k] > worth[full] + 1e-12:
-                    worth[full] = before[full - used] + many * prices[k]
-                    taken[k, full] = many
-    pattern = np.zeros(len(sizes))
-    left = room
-    for k in range(len(sizes) - 1, -1, -1):
-        pattern[k] = taken[k, left]
-        left -= taken[k, left] * sizes[k]
-    return worth[room], pattern
+    share = np.minimum(loads[loads > 0], limit) / limit
+    best = 0
+    for k in range(1, _MOST_SHARE + 1):
+        times = (k + 1) * share
+        whole = np.abs(times - np.rint(times)) < 1e-9
+        counted = np.where(whole, share, np.floor(times) / k)
+        best = max(best, math.ceil(float(counted.sum()) - 1e-6))
+    return best
 
 
 def fewest_moved(

@@ -89,6 +89,11 @@ class CommunityDesign:
     complete: bool
     reasons: tuple[Reason, ...]
 
+    @property
+    def fewest_proven(self) -> bool:
+        """Whether no design has fewer base grids."""
+        return self.grids <= self.bound
+
 
 @dataclass(frozen=True, slots=True)
 class Design:

@@ -382,7 +382,7 @@ def test_the_bound_on_grids_is_never_above_the_best_packing(loads):
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(8, 30), min_size=1, max_size=9))
-def test_the_bound_by_patterns_is_never_above_the_best_packing(loads):
+def test_the_bound_for_large_buildings_is_never_above_the_best_packing(loads):
     assert fewest_grids(np.array(loads, float), np.zeros(len(loads)), (30, 100)) <= (
         fewest_by_trying(loads, 30)
     )
