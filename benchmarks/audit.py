@@ -93,7 +93,7 @@ def place(homes: int, stations: int, *, tiled: bool) -> Place:
             [frozenset()] * stations,
             [("Mo-Fr 08:30-17:30", "24/7", None)[i % 3] for i in range(stations)],
         ),
-        SiteRows(none, none, none, np.zeros((0, 2)), np.zeros(0)),
+        SiteRows(none, none, none, np.zeros((0, 2)), np.zeros(0), []),
         {"community": table},
         {},
         [],

@@ -349,6 +349,10 @@ class Premises(Kept, Base):
         _short("name", 200),
         CheckConstraint(_AREA_M2, name="area_m2"),
         CheckConstraint("cost >= 0", name="cost"),
+        CheckConstraint(
+            f"facilities <@ ARRAY[{', '.join(repr(f) for f in FACILITIES)}]::text[]",
+            name="facilities",
+        ),
     )
 
     kind: Mapped[str] = mapped_column(String(32))
@@ -356,6 +360,8 @@ class Premises(Kept, Base):
     area_m2: Mapped[float | None] = mapped_column(Float)
     cost: Mapped[float | None] = mapped_column(Float)
     """Of opening a station there, yuan."""
+    facilities: Mapped[list[str] | None] = mapped_column(ARRAY(Text))
+    """What a station there could offer; nothing given where nobody said."""
     geom: Mapped[Any] = mapped_column(Geometry("POINT", srid=4326))
 
 

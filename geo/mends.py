@@ -16,6 +16,8 @@ from geo.snapping import Barriers, SnappedPoints, SnapState
 
 KINDS = ("crossing", "gate", "footbridge")
 """What joins two streets: nothing in between; one barrier and at most `GATE_M`; more than that."""
+AROUND_M = 200.0
+"""Streets this near a home of a zone are tried, metres."""
 SAMPLE_M = 40.0
 """Distance of the points along streets that are tried as ends, metres."""
 GATE_M = 25.0
@@ -28,6 +30,8 @@ SAVED_M = 60.0
 TRIED = 15
 """Pieces looked at in full, for each zone and kind: those that leave most walking to spare."""
 
+_SQUARES_MOST = 4000
+"""Squares along a side at most when streets near homes are told from others."""
 _KIND_OF_LONGEST = {"crossing": CROSSING_M, "gate": GATE_M, "footbridge": FOOTBRIDGE_M}
 
 
@@ -100,33 +104,36 @@ def mends(
     inside = np.flatnonzero((zone >= 0) & (zone < zones))
     if not len(inside) or not len(stations):
         return []
-    samples = _samples(network, homes_xy[inside])
+    home_tree = cKDTree(homes_xy[inside])
+    samples = _samples(network, homes_xy[inside], home_tree)
     if not len(samples):
         return []
     cutoff = impedance.cutoff_mm(cutoff_s)
-    # Pieces may begin where no station is reached: their cost is then beyond any.
-    cost = nearest_facility(network, impedance, samples, stations).cost_mm.astype(np.int64)
+    # Pieces may begin where no station is reached: their cost is then beyond any. Beyond the
+    # cutoff and what a piece has to save, how far it is makes no difference.
+    enough_s = (cutoff + 1000 * SAVED_M + 2) / 1000 / impedance.speed_mps
+    cost = nearest_facility(
+        network, impedance, samples, stations, cutoff_s=enough_s
+    ).cost_mm.astype(np.int64)
     cost[cost < 0] = 2**40
-    tree = cKDTree(samples.xy)
-    pairs = tree.query_pairs(FOOTBRIDGE_M, output_type="ndarray")
-    a, b = pairs[:, 0], pairs[:, 1]
-    far = np.where(cost[a] >= cost[b], a, b)
-    near = np.where(cost[a] >= cost[b], b, a)
-    length = np.rint(1000 * np.hypot(*(samples.xy[far] - samples.xy[near]).T)).astype(np.int64)
+    far, near, length = _pieces(samples.xy, cost, home_tree, cutoff)
     spare = cutoff - cost[near] - length
     useful = (spare > 0) & (cost[far] - cost[near] - length >= 1000 * SAVED_M) & (length > 0)
+    if not len(barriers.segments):
+        useful &= length <= 1000 * CROSSING_M
     far, near, length, spare = far[useful], near[useful], length[useful], spare[useful]
+    # Which zone a piece serves: that of the home nearest to its far end.
+    ends, which_end = np.unique(far, return_inverse=True)
+    end_away, end_home = (np.asarray(found) for found in home_tree.query(samples.xy[ends]))
+    reaches = 1000 * end_away[which_end] < spare
+    far, near, length, spare = far[reaches], near[reaches], length[reaches], spare[reaches]
+    serves = zone[inside][end_home[which_end[reaches]]].astype(np.int64)
     if not len(far):
         return []
-    lines = shapely.linestrings(np.stack([samples.xy[far], samples.xy[near]], axis=1))
-    crossed = _crossings(barriers, lines)
+    crossed = _crossings(barriers, np.stack([samples.xy[far], samples.xy[near]], axis=1))
     kind = np.where(crossed == 0, 0, np.where((crossed == 1) & (length <= 1000 * GATE_M), 1, 2))
     longest = np.array([1000 * _KIND_OF_LONGEST[name] for name in KINDS])[kind]
-    # Which zone a piece serves: that of the home nearest to its far end.
-    home_tree = cKDTree(homes_xy[inside])
-    away, which = home_tree.query(samples.xy[far])
-    serves = zone[inside][which].astype(np.int64)
-    good = (length <= longest) & (1000 * away < spare)
+    good = length <= longest
     chosen = _first_of_each(serves[good] * len(KINDS) + kind[good], spare[good])
     rows = np.flatnonzero(good)[chosen]
     if not len(rows):
@@ -138,7 +145,8 @@ def mends(
         index,
         cutoff_s=float(spare[rows].max()) / 1000 / impedance.speed_mps,
     )
-    best: dict[tuple[int, int], Mend] = {}
+    # Of those that bring most, the shortest.
+    best: dict[tuple[int, int], tuple[float, int, int]] = {}
     for at, row in enumerate(rows.tolist()):
         part = slice(int(found.offsets[at]), int(found.offsets[at + 1]))
         reached = found.target[part][found.cost_mm[part] <= spare[row]]
@@ -146,27 +154,65 @@ def mends(
         homes = homes[zone[homes] == serves[row]]
         gain = float(weight[homes].sum())
         key = int(serves[row]), int(kind[row])
-        if gain > 0 and (key not in best or gain > best[key].gain):
-            xy = np.stack([samples.xy[far[row]], samples.xy[near[row]]])
-            best[key] = Mend(key[0], KINDS[key[1]], xy, gain)
-    return [best[key] for key in sorted(best)]
+        if gain > 0:
+            worth = gain, -int(length[row]), row
+            best[key] = max(best.get(key, worth), worth)
+    return [
+        Mend(zone_of, KINDS[kind_of], samples.xy[[far[row], near[row]]], gain)
+        for (zone_of, kind_of), (gain, _, row) in sorted(best.items())
+    ]
 
 
-def _samples(network: WalkNetwork, around: NDArray[np.float64]) -> SnappedPoints:
+def _pieces(
+    xy: NDArray[np.float64], cost: NDArray[np.int64], home_tree: cKDTree, cutoff: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Pairs of points that a piece could join: far end, near end, millimetres between.
+
+    From the near end both the station and, as the crow flies, some home lie within the cutoff:
+    without that no walk over the piece does.
+    """
+    hopeful = np.flatnonzero(cost < cutoff)
+    away, _ = home_tree.query(xy[hopeful], distance_upper_bound=cutoff / 1000)
+    hopeful = hopeful[cost[hopeful] + 1000 * away < cutoff + 1]
+    if not len(hopeful):
+        none = np.zeros(0, np.int64)
+        return none, none, none
+    begins = cKDTree(xy[hopeful])
+    apart, _ = begins.query(xy, distance_upper_bound=FOOTBRIDGE_M * (1 + 1e-9))
+    tried = np.flatnonzero(np.isfinite(apart))
+    pairs = cKDTree(xy[tried]).query_pairs(FOOTBRIDGE_M, output_type="ndarray")
+    a, b = tried[pairs[:, 0]], tried[pairs[:, 1]]
+    first_is_far = cost[a] >= cost[b]
+    far, near = np.where(first_is_far, a, b), np.where(first_is_far, b, a)
+    saves = cost[far] - cost[near] >= round(1000 * SAVED_M)
+    saves &= cost[near] < cutoff
+    far, near = far[saves], near[saves]
+    length = np.rint(1000 * np.hypot(*(xy[far] - xy[near]).T)).astype(np.int64)
+    # In an order of their own, so that equal pieces are taken in the same way everywhere.
+    order = np.lexsort((near, far))
+    return far[order], near[order], length[order]
+
+
+def _samples(
+    network: WalkNetwork, around: NDArray[np.float64], around_tree: cKDTree
+) -> SnappedPoints:
     """Points along the streets that lie near some places."""
     walk = np.flatnonzero(network.edge_flags & EdgeFlag.WALK)
     counts = np.diff(network.edge_offsets)
     near = np.zeros(len(counts), np.bool_)
-    vertex_owner = np.repeat(np.arange(len(counts)), counts)
-    away, _ = cKDTree(around).query(network.edge_xy, distance_upper_bound=200.0)
-    near[vertex_owner[np.isfinite(away)]] = True
+    vertex_owner = np.repeat(np.arange(len(counts), dtype=np.int32), counts)
+    vertices = np.flatnonzero(_in_cells_around(network.edge_xy, around))
+    away, _ = around_tree.query(network.edge_xy[vertices], distance_upper_bound=AROUND_M)
+    near[vertex_owner[vertices[np.isfinite(away)]]] = True
     edges = walk[near[walk]]
     length = network.edge_length_mm[edges].astype(np.int64)
     steps = np.maximum(1, length // round(1000 * SAMPLE_M)) + 1
     edge = np.repeat(edges, steps)
     step = np.arange(int(steps.sum())) - np.repeat(np.cumsum(steps) - steps, steps)
     offset = step * np.repeat(length, steps) // np.maximum(np.repeat(steps, steps) - 1, 1)
-    vertex = np.isin(vertex_owner, edges)
+    taken = np.zeros(len(counts), np.bool_)
+    taken[edges] = True
+    vertex = taken[vertex_owner]
     renumbered = np.searchsorted(edges, vertex_owner[vertex])
     lines = shapely.linestrings(network.edge_xy[vertex], indices=renumbered)
     row = np.searchsorted(edges, edge)
@@ -185,13 +231,35 @@ def _samples(network: WalkNetwork, around: NDArray[np.float64]) -> SnappedPoints
     )
 
 
-def _crossings(barriers: Barriers, lines: NDArray[np.object_]) -> NDArray[np.int64]:
-    """How many pieces of barrier each line crosses."""
+def _in_cells_around(xy: NDArray[np.float64], around: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which points lie in the square of side `AROUND_M` of some place, or in one next to it."""
+    low = around.min(axis=0) - 2 * AROUND_M
+    side = max(AROUND_M, float(np.ptp(around, axis=0).max()) / _SQUARES_MOST)
+    marked = np.zeros(((np.ptp(around, axis=0) + 4 * AROUND_M) // side + 3).astype(int), np.bool_)
+    cells = ((around - low) // side).astype(np.int64)
+    for right in (-1, 0, 1):
+        for up in (-1, 0, 1):
+            marked[cells[:, 0] + right, cells[:, 1] + up] = True
+    high = low + side * np.array(marked.shape)
+    inside = np.flatnonzero(((xy >= low) & (xy < high)).all(axis=1))
+    at = np.minimum(((xy[inside] - low) // side).astype(np.int64), np.array(marked.shape) - 1)
+    found = np.zeros(len(xy), np.bool_)
+    found[inside] = marked[at[:, 0], at[:, 1]]
+    return found
+
+
+def _crossings(barriers: Barriers, pieces: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many pieces of barrier each piece of street, shape (p, 2, 2), crosses."""
+    count = np.zeros(len(pieces), np.int64)
     if not len(barriers.segments):
-        return np.zeros(len(lines), np.int64)
-    tree = shapely.STRtree(shapely.linestrings(barriers.segments.reshape(-1, 2, 2)))
-    crossing, _ = tree.query(lines, predicate="intersects")
-    return np.bincount(crossing, minlength=len(lines)).astype(np.int64)
+        return count
+    # Few barriers lie near: whatever touches the frame of all pieces goes on.
+    segments = barriers.segments.reshape(-1, 2, 2)
+    low, high = pieces.min(axis=(0, 1)), pieces.max(axis=(0, 1))
+    touches = (segments.max(axis=1) >= low).all(axis=1) & (segments.min(axis=1) <= high).all(axis=1)
+    tree = shapely.STRtree(shapely.linestrings(segments[touches]))
+    crossing, _ = tree.query(shapely.linestrings(pieces), predicate="intersects")
+    return count + np.bincount(crossing, minlength=len(pieces))
 
 
 def _first_of_each(key: NDArray[np.int64], spare: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -23,6 +23,7 @@ from town import seed_layers, seed_network
 from typer.testing import CliRunner
 
 from api.cli import app
+from data.audits.inputs import place_from
 from data.audits.pack import read_pack, zip_pack
 from data.city_files import read_city_files, read_station_files, snap_city
 from data.database import Database
@@ -276,6 +277,58 @@ def test_proposals_add_what_opening_them_adds(
     assert rule["numerator"] == pytest.approx(proposals["sites"][2]["covered"], rel=0.002)
 
 
+def test_premises_are_proposed_only_where_they_may_offer_what_the_rule_asks(
+    town: SampleFiles, tmp_path: Path
+) -> None:
+    stations = pd.read_csv(town.stations, dtype=str).head(3)
+    stations["设施"] = "热水;休息"
+    stations.to_csv(tmp_path / "stations.csv", index=False)
+    rules = tmp_path / "rules.toml"
+    rules.write_text(
+        'name = "toilets"\nversion = "1"\ntitle_zh = "公厕"\n[[rules]]\nid = "toilet"\n'
+        'kind = "reach"\ntitle_zh = "五分钟到公厕"\nfacility = "toilet"\nminutes = 5\n',
+        "utf-8",
+    )
+    homes = pd.read_csv(town.buildings, dtype=str)
+    spots = gpd.points_from_xy(homes["经度"].astype(float), homes["纬度"].astype(float))
+    spots = spots[:: len(spots) // 4][:4]
+    premises = gpd.GeoDataFrame(
+        {
+            "code": ["NO", "YES", "OPEN", "ALSO-NO"],
+            "kind": ["shop"] * 4,
+            "设施": ["wifi", "卫生间、wifi", None, "热水"],
+            "费用": [10, 20, 30, 40],
+        },
+        geometry=spots,
+        crs="EPSG:4326",
+    )
+
+    def proposed(frame: gpd.GeoDataFrame, out: str) -> dict:
+        frame.to_file(tmp_path / f"{out}.gpkg")
+        done = audit(
+            town,
+            tmp_path / out,
+            *("--rules", rules, "--premises", tmp_path / f"{out}.gpkg"),
+            stations=tmp_path / "stations.csv",
+        )
+        assert done.returncode == 4, done.stderr
+        return summary_of(tmp_path / out)["proposals"]
+
+    found = proposed(premises, "some")
+    assert found["source"] == "premises"
+    assert {site["code"] for site in found["sites"]} == {"YES", "OPEN"}
+    # Its pack says the same from its own inputs.
+    place = place_from(read_pack(tmp_path / "some").inputs)
+    assert place.sites.facilities == [
+        frozenset({"wifi"}),
+        frozenset({"toilet", "wifi"}),
+        None,
+        frozenset({"water"}),
+    ]
+    # Where no premises fit, buildings are the candidates.
+    assert proposed(premises[premises["code"].str.contains("NO")], "none")["source"] == "buildings"
+
+
 def test_wrong_input_is_named_and_leaves_nothing_behind(town: SampleFiles, tmp_path: Path) -> None:
     done = audit(town, tmp_path / "r", "--rules", "circle-99")
     assert done.returncode == 1
@@ -336,6 +389,7 @@ def test_the_report_needs_nothing_else_and_its_tables_sort(pack: Path) -> None:
             assert len(values) > 2
             assert values == sorted(values, reverse=values[0] > values[-1])
             assert errors == []
-            assert page.locator("details.list").count() == ("public" not in name)
+            homes = page.locator("details.list:has(table.sortable)")
+            assert homes.count() == ("public" not in name)
             page.close()
         browser.close()

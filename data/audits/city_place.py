@@ -125,8 +125,8 @@ def _stations(connection: Connection, city: City) -> tuple[NDArray[np.int64], St
 def _premises(connection: Connection) -> SiteRows:
     rows = connection.execute(
         text(
-            "SELECT code, name, kind, cost, ST_X(geom) AS lon, ST_Y(geom) AS lat FROM premises"
-            " ORDER BY id"
+            "SELECT code, name, kind, cost, facilities, ST_X(geom) AS lon, ST_Y(geom) AS lat"
+            " FROM premises ORDER BY id"
         )
     ).all()
     return SiteRows(
@@ -135,6 +135,7 @@ def _premises(connection: Connection) -> SiteRows:
         _texts([row.kind for row in rows]),
         np.array([(row.lon, row.lat) for row in rows], float).reshape(-1, 2),
         np.array([np.nan if row.cost is None else row.cost for row in rows], float),
+        [None if row.facilities is None else frozenset(row.facilities) for row in rows],
     )
 
 

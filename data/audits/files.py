@@ -182,7 +182,7 @@ def _stations(path: Path, datum: str) -> tuple[StationRows, list[str]]:
 def _premises(path: Path | None, warnings: list[str]) -> SiteRows:
     if path is None:
         none = np.zeros(0, object)
-        return SiteRows(none, none, none, np.zeros((0, 2)), np.zeros(0))
+        return SiteRows(none, none, none, np.zeros((0, 2)), np.zeros(0), [])
     frame, report = read_layer(path, "premises")
     warnings += [f"{report.file}: {w}" for w in report.warnings]
     return SiteRows(
@@ -193,6 +193,9 @@ def _premises(path: Path | None, warnings: list[str]) -> SiteRows:
         pd.to_numeric(frame["cost"], errors="coerce").to_numpy(float)
         if "cost" in frame
         else np.full(len(frame), np.nan),
+        [frozenset(may) if isinstance(may, list) else None for may in frame["facilities"]]
+        if "facilities" in frame
+        else [None] * len(frame),
     )
 
 

@@ -188,4 +188,8 @@ def _fields(arrays: Arrays, table: str) -> dict[str, Any]:
     if table == "StationRows":
         found["facilities"] = [frozenset(offered) for offered in found["facilities"]]
         found["hours"] = list(found["hours"])
+    if table == "SiteRows":
+        # Packs made before premises said what they could offer.
+        given = found.get("facilities", [None] * len(found["code"]))
+        found["facilities"] = [None if may is None else frozenset(may) for may in given]
     return found

@@ -75,6 +75,8 @@ class SiteRows:
     lonlat : ndarray, shape (c, 2), float64
     cost : ndarray, shape (c,), float64
         Of opening a station there, yuan; NaN where nobody said.
+    facilities : list of frozenset of str or None
+        What a station there could offer; None where nobody said, which is taken for everything.
     """
 
     code: NDArray[np.object_]
@@ -82,6 +84,12 @@ class SiteRows:
     kind: NDArray[np.object_]
     lonlat: NDArray[np.float64]
     cost: NDArray[np.float64]
+    facilities: list[frozenset[str] | None]
+
+    def fitting(self, facility: str) -> NDArray[np.int64]:
+        """Rows where a station could offer something; all where nothing is asked for."""
+        fits = [not facility or may is None or facility in may for may in self.facilities]
+        return np.flatnonzero(fits)
 
 
 @dataclass(frozen=True, slots=True)

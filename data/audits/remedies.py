@@ -28,7 +28,7 @@ from geo.snapping import SnappedPoints
 PROPOSALS = 20
 """Sites proposed at most."""
 CANDIDATES = 3000
-"""Buildings taken as candidate sites where no premises are known: those with most households."""
+"""Buildings taken as candidate sites where no premises fit: those with most households."""
 ZONES_NAMED = 40
 """Gap zones for which the cheapest single change is looked for among sites."""
 ZONES_MOST = 1000
@@ -66,7 +66,9 @@ def proposed_sites(
     """
     cutoff = main.rule.cutoff_s
     source = "premises"
-    code, name, lonlat = place.sites.code, place.sites.name, place.sites.lonlat
+    fits = place.sites.fitting(main.rule.terms.get("facility", ""))
+    code, name = place.sites.code[fits], place.sites.name[fits]
+    lonlat = place.sites.lonlat[fits]
     if not len(code):
         source = "buildings"
         outside = np.flatnonzero(~main.meets & (homes.weight > 0))  # type: ignore[operator]
@@ -113,7 +115,8 @@ def proposed_sites(
     }
     price = np.full(len(code), costs["site"])
     if source == "premises":
-        price = np.where(np.isfinite(place.sites.cost), place.sites.cost, price)
+        given = place.sites.cost[fits]
+        price = np.where(np.isfinite(given), given, price)
     count = min(len(zones.households), ZONES_NAMED)
     options = [
         mended_by_links(

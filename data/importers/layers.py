@@ -18,7 +18,7 @@ from data.importers.headers import known_words, match_headers, nearest_word, wor
 from data.importers.keep import keep
 from data.importers.personal_data import leave_out, masked
 from data.importers.report import ImportReport, LeftOutColumn, Reject
-from data.importers.stations import import_stations
+from data.importers.stations import facilities_of, import_stations
 from data.importers.values import CellError, count, number
 from data.importers.vectors import read_vector
 
@@ -165,7 +165,7 @@ def read_layer(
         *_TEXT[layer],
         *_WORDS.get(layer, {}),
         *_COUNTS.get(layer, {}),
-        *(_SIZES if layer == "premises" else ()),
+        *((*_SIZES, "facilities") if layer == "premises" else ()),
     }
     report.left_out_columns += [
         LeftOutColumn(c, f"no field of {layer}")
@@ -269,6 +269,16 @@ def _row(
         except CellError as error:
             faults.append(
                 Reject(int(str(number_)), column[field], cells[field], str(error), error.remedy)
+            )
+    if layer == "premises" and "facilities" in cells:
+        offered, unknown = facilities_of(cells["facilities"])
+        # An empty cell says nothing, so anything could be offered there.
+        row["facilities"] = offered or None
+        for word, hint in unknown:
+            faults.append(
+                Reject(
+                    int(str(number_)), column["facilities"], masked(word), "is no facility", hint
+                )
             )
     return row, faults
 

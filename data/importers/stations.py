@@ -227,17 +227,9 @@ def _draft(
             verified_on = date(cells["verified_on"])
         except CellError as error:
             fault("verified_on", str(error), error.remedy)
-    facilities = []
-    for word in re.split(r"[;；,，、/|]\s*", cells.get("facilities", "")):
-        if not word.strip():
-            continue
-        known = word_value("facilities", word)
-        if known is None:
-            near = nearest_word("facilities", word)
-            hint = f"Did you mean {near}? " if near else ""
-            fault("facilities", "is no facility", f"{hint}See docs/importing.md.", word)
-        elif known not in facilities:
-            facilities.append(known)
+    facilities, unknown = facilities_of(cells.get("facilities", ""))
+    for word, hint in unknown:
+        fault("facilities", "is no facility", hint, word)
     hours = osm_hours(cells["opening_hours"]) if cells.get("opening_hours") else None
     draft = StationDraft(
         code=code or None,
@@ -255,6 +247,23 @@ def _draft(
     for found in check_station(draft):
         fault(found.field, found.reason, found.remedy, cells.get(found.field) or found.value)
     return draft, faults
+
+
+def facilities_of(cell: object) -> tuple[list[str], list[tuple[str, str]]]:
+    """Facilities that a cell lists; the words that are none, each with a remedy."""
+    found: list[str] = []
+    unknown = []
+    for word in re.split(r"[;；,，、/|]\s*", "" if cell is None else str(cell)):
+        if not word.strip():
+            continue
+        known = word_value("facilities", word)
+        if known is None:
+            near = nearest_word("facilities", word)
+            hint = f"Did you mean {near}? " if near else ""
+            unknown.append((word, f"{hint}See docs/importing.md."))
+        elif known not in found:
+            found.append(known)
+    return found, unknown
 
 
 def import_stations(

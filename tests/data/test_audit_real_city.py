@@ -83,7 +83,7 @@ def place(request: pytest.FixtureRequest) -> Place:
             [frozenset()] * STATIONS,
             ["24/7"] * STATIONS,
         ),
-        SiteRows(nothing, nothing, nothing, np.zeros((0, 2)), np.zeros(0)),
+        SiteRows(nothing, nothing, nothing, np.zeros((0, 2)), np.zeros(0), []),
         {"community": AreaTable(names, names, empty, row[:HOMES], row[HOMES:])},
         {},
         [],

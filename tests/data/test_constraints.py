@@ -111,6 +111,8 @@ NONSENSE = [
     ("patrol_points", {"name": "井" * 201}, "name"),
     ("premises", {"area_m2": -3}, "area_m2"),
     ("premises", {"kind": ""}, "kind"),
+    ("premises", {"cost": -1}, "cost"),
+    ("premises", {"facilities": ["casino"]}, "facilities"),
     ("base_features", {"layer": "moon"}, "layer"),
     ("base_features", {"min_zoom": 23}, "min_zoom"),
     ("base_features", {"kind": ""}, "kind"),

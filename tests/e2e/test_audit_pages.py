@@ -88,12 +88,15 @@ def test_an_audit_is_made_read_explained_and_tried_out(browser: Browser, url: st
     click_at(page, 700, 900)
     page.get_by_text("请点击另一端").wait_for()
     click_at(page, 800, 900)
-    page.get_by_text("新增覆盖").wait_for()
+    page.locator(".gc-trial-answer", has_text="新增覆盖").wait_for()
     assert "新增覆盖 0 " not in page.locator("#gc-whatif").inner_text()
+    with_bridge = page.locator(".gc-trial-answer").inner_text()
     page.get_by_role("button", name="放新站").click()
     click_at(page, 1200, 300)
     page.locator(".gc-trial li").nth(1).wait_for()
-    page.wait_for_load_state("networkidle")
+    page.wait_for_function(
+        "text => document.querySelector('.gc-trial-answer').innerText !== text", arg=with_bridge
+    )
     with_both = page.locator(".gc-trial-answer").inner_text()
     pin = page.locator(".gc-trial-station").bounding_box()
     assert pin
