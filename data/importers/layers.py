@@ -200,6 +200,8 @@ def read_layer(
                     code,
                     f"{TAKEN_CODE} {seen[code]} already",
                     "Give each feature a code of its own.",
+                    f"与第 {seen[code]} 个要素的编码重复",
+                    "请给每个要素各自的编码。",
                 )
             )
         if faults:
@@ -227,7 +229,15 @@ def _row(
         row[field] = (text or None) if field in (*_OPTIONAL_LINKS, "opening_hours") else text
         if field in _NEEDED.get(layer, ()) and not text:
             faults.append(
-                Reject(int(str(number_)), column[field], "", "is empty", "Fill in the cell.")
+                Reject(
+                    int(str(number_)),
+                    column[field],
+                    "",
+                    "is empty",
+                    "Fill in the cell.",
+                    "没有填写",
+                    "请填写此单元格。",
+                )
             )
     for field, group in _WORDS.get(layer, {}).items():
         if field not in cells:
@@ -236,6 +246,7 @@ def _row(
         if known is None:
             near = nearest_word(group, cells[field])
             hint = f"Did you mean {near}? " if near else ""
+            hint_zh = f"是否想填“{near}”？" if near else ""
             faults.append(
                 Reject(
                     int(str(number_)),
@@ -243,6 +254,8 @@ def _row(
                     masked(cells[field]),
                     f"is no {field} of {layer}",
                     f"{hint}Use {known_words(group)}.",
+                    "不是可用的取值",
+                    f"{hint_zh}可填：{known_words(group)}。",
                 )
             )
         else:
@@ -292,13 +305,18 @@ def _size(cell: object) -> float | None:
 
 def _shapes(
     geometry: np.ndarray, *, point: bool
-) -> tuple[np.ndarray, dict[int, tuple[str, str]], int]:
+) -> tuple[np.ndarray, dict[int, tuple[str, str, str, str]], int]:
     """Geometries of the layer's type; what is wrong with the others; how many were mended."""
     shapes = np.asarray(geometry, dtype=object).copy()
-    faulty: dict[int, tuple[str, str]] = {}
+    faulty: dict[int, tuple[str, str, str, str]] = {}
     empty = shapely.is_missing(shapes) | shapely.is_empty(shapes)
     for i in np.flatnonzero(empty):
-        faulty[int(i)] = ("is empty", "Draw the feature or delete its row.")
+        faulty[int(i)] = (
+            "is empty",
+            "Draw the feature or delete its row.",
+            "没有图形",
+            "请画出此要素，或删除这一行。",
+        )
     if point:
         other = ~empty & (shapely.get_type_id(shapes) != 0)
         shapes[other] = shapely.point_on_surface(shapes[other])
@@ -315,6 +333,8 @@ def _shapes(
             faulty[int(i)] = (
                 f"is a {shapes[i].geom_type}, not a polygon",
                 "Draw the feature as a polygon.",
+                f"是 {shapes[i].geom_type}，不是面",
+                "请把此要素画成面。",
             )
             continue
         shapes[i] = shapely.multipolygons(parts)

@@ -28,6 +28,8 @@ class Reject:
         What stands there.
     reason, remedy : str
         What is wrong, and what to do about it.
+    reason_zh, remedy_zh : str
+        The same in Chinese; empty where the reader of the row has no Chinese for it.
     """
 
     row: int | str
@@ -35,6 +37,8 @@ class Reject:
     value: Any
     reason: str
     remedy: str = ""
+    reason_zh: str = ""
+    remedy_zh: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +111,9 @@ class ImportReport:
         for reject in report["rejected"]:
             if not isinstance(reject["value"], str | int | float | bool | None):
                 reject["value"] = str(reject["value"])
+            for name in ("reason_zh", "remedy_zh"):
+                if not reject[name]:
+                    del reject[name]
         return report
 
     def write_rejects(self, path: Path) -> None:

@@ -28,11 +28,17 @@ window.GridcirclePlan = (function () {
 
   const rulesText = (rules) => rules.map(inLanguage).join(Gridcircle.page.language === "zh" ? "；" : "; ");
 
-  /** The part of a code that tells grids of a community apart: its last three digits. */
+  /**
+   * The part of a code that tells grids of a community apart: its last three digits; of a
+   * micro-grid, those of its base grid and its own two or three.
+   */
   function tail(about) {
     const code = String(about.code || "");
     if (!code) return `#${about.id ?? "?"}`;
-    return about.kind === "micro" ? `${code.slice(-5, -2)}-${code.slice(-2)}` : code.slice(-3);
+    if (about.kind !== "micro") return code.slice(-3);
+    // After the community's twelve digits, or after the hyphen where it has other codes.
+    const [, base, own] = /(?:^\d{12}|-)(\d{3})(\d{2,3})$/.exec(code) || [];
+    return base ? `${base}-${own}` : code.slice(-5);
   }
   const title = (about) => about.name || `${word("k_grid")} ${tail(about)}`;
 

@@ -161,6 +161,8 @@ Gridcircle.begin = function (map) {
         href: `/plans/${id}/compare?with=${based}&lang=${page.language}` }, word("import_compare_based")));
     }
 
+    const zh = page.language === "zh";
+    const why = (one) => zh && one.reason_zh ? `：${one.reason_zh}。${one.remedy_zh}` : `: ${one.reason}. ${one.remedy}`;
     const part = (key, rows) => rows.length
       ? element("details", { class: "gc-terms" }, element("summary", {}, `${word(key)} · ${number(rows.length)}`),
           element("ul", { class: "gp-said-list" }, ...rows.slice(0, LISTED).map((row) => element("li", {}, row))))
@@ -169,7 +171,7 @@ Gridcircle.begin = function (map) {
       part("import_branches", told.branches.map((one) =>
         word("import_branch", { branch: one.branch, grids: one.grids.map((codes) => names(codes)).join(" | ") }))),
       part("import_rejected", told.rejected.map((one) =>
-        `${word("import_rejected_row", { row: one.row })} · ${one.field}${one.value === "" ? "" : ` = ${one.value}`}: ${one.reason}. ${one.remedy}`)),
+        `${word("import_rejected_row", { row: one.row })} · ${zh && one.field === "geometry" ? "图形" : one.field}${one.value === "" ? "" : ` = ${one.value}`}${why(one)}`)),
       part("import_left_out", told.left_out),
       part("import_added", told.added),
       part("import_renamed", told.renamed.map(([before, after]) => `${before} → ${after}`)),

@@ -22,6 +22,7 @@ from data.plans.compare import compare_plans
 from data.plans.create import create_plan
 from data.plans.edits import edit
 from data.plans.export import FORMATS, export_plan
+from data.plans.imports import read_import
 from data.plans.reading import list_grids, list_plans, read_plan
 
 
@@ -215,3 +216,21 @@ def test_a_grid_split_in_qgis_keeps_its_code_in_the_larger_part(
     (pair,) = report.repair["renamed"]
     assert pair[0] == code
     assert shapely.geometry.shape(grids[pair[1]]["geometry"]).area < kept.area
+
+
+def test_a_refused_feature_is_explained_in_both_languages_and_stays_with_the_plan(
+    town: PlanTown, tmp_path: Path
+) -> None:
+    frame = gpd.read_file(exported(town, "geojson", tmp_path))
+    frame["kind"] = frame["kind"].astype(object)
+    frame.loc[0, "kind"] = "基础网个"
+    path = tmp_path / "kinds.geojson"
+    path.write_text(frame.to_json(), encoding="utf-8")
+    report = imported(town, path)
+    (refused,) = report.rejected
+    assert (refused.reason, refused.reason_zh) == ("is no kind of grids", "不是可用的取值")
+    assert refused.remedy_zh.startswith("是否想填“基础网格”？可填：base (")
+    with town.database.connect() as connection:
+        (kept,) = read_import(connection, report.plan or 0)["rejected"]
+    assert kept["reason_zh"] == refused.reason_zh
+    assert kept["remedy_zh"] == refused.remedy_zh
