@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
-PYTEST_ARGS ?= --cov --cov-report=term:skip-covered
+PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
 COMPOSE := $(BIN)/docker-compose
 
 .PHONY: help demo test setup system lint format types compose-check pytest bench lock clean
