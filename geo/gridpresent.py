@@ -46,11 +46,12 @@ def from_present(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> F
         settings, weights=replace(settings.weights, change=max(w.change, 25.0), balance=20.0)
     )
     fewest_moves = improve(piece, start, used, moves, rng, hot=0.5)
+    if used == int(whole.max()) + 1:
+        return fewest_moves  # nothing was cut, so that there is no small grid to weigh
     tried = [improve(piece, fewest_moves.grid, used, even, rng, hot=0.1)]
-    if used > int(whole.max()) + 1:
-        start, used_even = _cut(piece, whole, even, rng, least=_EVEN)
-        tried.append(improve(piece, start, used_even, even, rng, hot=0.2))
-        used = max(used, used_even)
+    start, used_even = _cut(piece, whole, even, rng, least=_EVEN)
+    tried.append(improve(piece, start, used_even, even, rng, hot=0.2))
+    used = max(used, used_even)
     terms = terms_of(piece, used, even)
     for found in tried:  # priced alike, against the same mean
         cost, _ = gridsearch.costs(piece.graph.arrays(), terms, found.grid, used)

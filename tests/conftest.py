@@ -36,7 +36,11 @@ def reachable_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgis(reachable_folder: Path) -> Iterator[EmbeddedServer]:
-    """The one PostGIS of this test run; its database ``gridcircle`` has the tables, no rows."""
+    """The one PostGIS of this test run.
+
+    Its databases ``gridcircle``, where commands write, and ``blank``, which others are copies of,
+    have the tables and no rows.
+    """
     server = EmbeddedServer.start(reachable_folder / "home", durable=False)
     # Its standard input closes when this run ends in whatever way: a run that is killed leaves no
     # server and no folder behind.
@@ -48,6 +52,10 @@ def postgis(reachable_folder: Path) -> Iterator[EmbeddedServer]:
     template = Database(server.url)
     upgrade(template)
     template.close()
+    admin = create_engine(_url(server, "postgres"), isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.execute(text("CREATE DATABASE blank TEMPLATE gridcircle"))
+    admin.dispose()
     yield server
     guard.kill()
     guard.communicate()
@@ -63,7 +71,7 @@ def make_database(postgis: EmbeddedServer) -> Iterator[Callable[[], Database]]:
     def make() -> Database:
         name = f"test_{len(made)}"
         with admin.connect() as connection:
-            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE gridcircle"))
+            connection.execute(text(f"CREATE DATABASE {name} TEMPLATE blank"))
         database = Database(_url(postgis, name))
         made.append(database)
         return database

@@ -6,11 +6,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from pyproj import Geod
 
-from geo.datums import to_wgs84
+from geo.datums import shifted, to_wgs84
 from maps.deeplinks import APPS, deep_links
 
 # Huantai in WGS84, GCJ-02 and BD-09, by prcoords 1.0.2 (see tests/geo/test_datums.py).
@@ -81,9 +81,14 @@ def _lonlat(app: str, url: str) -> tuple[float, float]:
 
 
 @given(st.floats(80, 122), st.floats(24, 48), st.text(max_size=40))
+@example(81.0, 45.0, "")
+@example(116.4, 39.9, "")
 def test_read_back_in_its_datum_every_link_is_the_place_to_a_decimetre(
     lon: float, lat: float, name: str
 ) -> None:
+    # On China's border two places look alike when read back, one shifted and one not.
+    around = np.array([(lon + x, lat + y) for x in (-0.02, 0, 0.02) for y in (-0.02, 0, 0.02)])
+    assume(len(set(shifted(around).tolist())) == 1)
     # Names are stored as UTF-8; a lone half of a pair cannot be.
     name = name.encode("utf-8", "ignore").decode()
     for app in APPS:
