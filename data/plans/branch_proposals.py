@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import shapely
-from numpy.typing import NDArray
 from sqlalchemy import Connection
 
 from data.errors import InvalidRowError, NotFoundError
-from data.plans.branches import require_branch
+from data.plans.branches import neighbours, require_branch
 from data.plans.community import Community, GridRow, load_community
 from geo.branches import branches
 from geo.crs import project, projected_crs
@@ -66,7 +65,7 @@ def propose_branches(
     found = branches(
         np.array([counted[g.id] for g in rows], np.int64),
         np.zeros(len(rows), np.int64),
-        _touching(shapes),
+        neighbours(shapes),
         shapely.get_coordinates(shapely.point_on_surface(metres)),
         least=least,
         most=most,
@@ -150,17 +149,6 @@ def _no_grid(community: Community, grid: int) -> NotFoundError:
             "请重新载入社区的网格，再选择其中一个。",
         ),
     )
-
-
-def _touching(shapes: NDArray[np.object_]) -> NDArray[np.int64]:
-    """Pairs that share an edge, not a corner only."""
-    a, b = shapely.STRtree(shapes).query(shapes, predicate="intersects")
-    pairs = np.column_stack([a, b])[a < b]
-    shared = shapely.length(
-        shapely.intersection(shapely.boundary(shapes[pairs[:, 0]]), shapes[pairs[:, 1]])
-    )
-    touching: NDArray[np.int64] = pairs[shared > 0]
-    return touching
 
 
 def _name(community: Community, number: int, rows: Sequence[GridRow]) -> str:

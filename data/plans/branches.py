@@ -7,9 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from data.errors import Fault, InvalidRowError
 from data.plans.community import Community, GridRow
+from geo.cells import components
 from geo.grid_rules import Broken
 
 
@@ -36,25 +38,32 @@ def branch_groups(rows: Iterable[GridRow]) -> dict[str, list[list[int]]]:
     return {name: _joined(grids) for name, grids in members.items()}
 
 
+def neighbours(shapes: NDArray[np.object_]) -> NDArray[np.int64]:
+    """Pairs of grids that share an edge; a common corner joins nobody.
+
+    Parameters
+    ----------
+    shapes : ndarray of Polygon, shape (n,)
+        Of a partition, where neighbours have the vertices of their common boundary in common.
+
+    Returns
+    -------
+    ndarray, shape (m, 2)
+        Rows of ``shapes``, the lower first.
+    """
+    a, b = shapely.STRtree(shapes).query(shapes, predicate="intersects")
+    pairs = np.column_stack([a, b])[a < b]
+    edge = shapely.boundary(shapes)
+    shared = shapely.length(shapely.intersection(edge[pairs[:, 0]], edge[pairs[:, 1]]))
+    joined: NDArray[np.int64] = pairs[shared > 0]
+    return joined
+
+
 def _joined(grids: list[GridRow]) -> list[list[int]]:
-    if len(grids) == 1:
-        return [[grids[0].id]]
-    shapes = [grid.shape for grid in grids]
-    group = list(range(len(grids)))
-
-    def head(n: int) -> int:
-        while group[n] != n:
-            n = group[n]
-        return n
-
-    for a, b in shapely.STRtree(shapes).query(shapes, predicate="intersects").T.tolist():
-        if a < b and head(a) != head(b):
-            # In a partition neighbours have the vertices of their common boundary in common.
-            shared = shapely.intersection(shapely.boundary(shapes[a]), shapely.boundary(shapes[b]))
-            if shapely.length(shared) > 0:
-                group[head(b)] = head(a)
-    heads = np.array([head(n) for n in range(len(grids))])
-    found = [[grids[n].id for n in np.flatnonzero(heads == h).tolist()] for h in np.unique(heads)]
+    shapes = np.array([grid.shape for grid in grids], object)
+    label = components(len(grids), neighbours(shapes).astype(np.int32))
+    ids = np.array([grid.id for grid in grids])
+    found = [ids[label == number].tolist() for number in range(int(label.max()) + 1)]
     return sorted(found, key=lambda ids: (-len(ids), ids))
 
 
