@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -354,15 +355,7 @@ def ledger(service: ServiceDependency, audit_id: int) -> Response:
     kept = _kept(service, audit_id)
     with service.database.connect() as connection:
         frame = audit_homes(connection, audit_id)
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "ledger.xlsx"
-        write_ledger(path, kept.summary, frame)
-        content = path.read_bytes()
-    return Response(
-        content,
-        media_type=XLSX,
-        headers={"Content-Disposition": f'attachment; filename="audit-{audit_id}.xlsx"'},
-    )
+    return _attached(audit_id, "xlsx", XLSX, lambda path: write_ledger(path, kept.summary, frame))
 
 
 @router.get(
@@ -379,14 +372,11 @@ def geopackage(service: ServiceDependency, audit_id: int) -> Response:
         frame = audit_homes(connection, audit_id).drop(columns="building_id")
         inputs = audit_inputs(connection, audit_id)
     place = place_from(inputs) if inputs is not None else None
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "audit.gpkg"
-        write_geopackage(path, kept.summary, frame, place)
-        content = path.read_bytes()
-    return Response(
-        content,
-        media_type=GEOPACKAGE,
-        headers={"Content-Disposition": f'attachment; filename="audit-{audit_id}.gpkg"'},
+    return _attached(
+        audit_id,
+        "gpkg",
+        GEOPACKAGE,
+        lambda path: write_geopackage(path, kept.summary, frame, place),
     )
 
 
@@ -437,6 +427,21 @@ def audit(context: Context, service: ServiceDependency, audit_id: int) -> Respon
     """Show one audit: verdict, map, areas, zones, proposals, explanations."""
     kept = _kept(service, audit_id)
     return page_response(context, audit_page(context, number=kept.id, created_at=kept.created_at))
+
+
+def _attached(
+    audit_id: int, ending: str, media_type: str, write: Callable[[Path], None]
+) -> Response:
+    """Send a file that a library can only write to a path."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"audit.{ending}"
+        write(path)
+        content = path.read_bytes()
+    return Response(
+        content,
+        media_type=media_type,
+        headers={"Content-Disposition": f'attachment; filename="audit-{audit_id}.{ending}"'},
+    )
 
 
 def _kept(service: ServiceDependency, number: int) -> KeptAudit:
