@@ -10,8 +10,8 @@ import socket
 import sqlite3
 import tempfile
 import threading
-import time
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ import shapely
 from plan_town import community_ids, line, seed_plan
 from sqlalchemy import text
 from town import lonlat
+from waiting import wait_until
 
 from api.routers.plan_imports import MAX_UPLOAD_BYTES
 from data.database import Database
@@ -51,6 +52,14 @@ def draft(client: httpx.Client, published: int) -> int:
 def send(client: httpx.Client, path: Path, **fields: Any) -> httpx.Response:
     with path.open("rb") as file:
         return client.post(IMPORT, files={"file": (path.name, file)}, data=fields)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_temporary_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A place for uploads that no other run of tests writes to."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path_factory.mktemp("uploads")))
+        yield
 
 
 def folders() -> set[Path]:
@@ -384,34 +393,39 @@ def test_a_refused_geopackage_leaves_the_database_as_it_was(
 
 
 def test_progress_is_told_while_an_import_runs(
-    client: httpx.Client, url: str, published: int, tmp_path: Path
+    client: httpx.Client, url: str, town: Database, published: int, tmp_path: Path
 ) -> None:
+    """An import that must wait for a table tells how far it is, and goes on from there."""
     path = faulty(tmp_path, "GeoJSON")
-    told = []
-    done = threading.Event()
+    told: list[tuple[str, float]] = []
+    answers: list[int] = []
 
-    def ask() -> None:
-        with httpx.Client(base_url=url) as other:
-            while not done.wait(0.01):
-                answer = other.get(f"{IMPORT}/my-import-1")
-                if answer.status_code == 200:
-                    told.append((answer.json()["stage"], answer.json()["share"]))
+    def ask() -> str | None:
+        answer = client.get(f"{IMPORT}/my-import-1")
+        if answer.status_code == 200:
+            told.append((answer.json()["stage"], answer.json()["share"]))
+            return told[-1][0]
+        return None
 
-    asker = threading.Thread(target=ask)
-    asker.start()
-    try:
-        with path.open("rb") as file:
+    def post() -> None:
+        with httpx.Client(base_url=url, timeout=60) as other, path.open("rb") as file:
             sent = {"file": (path.name, file)}
-            answer = client.post(IMPORT, params={"progress": "my-import-1"}, files=sent)
-        assert answer.status_code == 201
-        time.sleep(0.1)
-    finally:
-        done.set()
-        asker.join()
+            answer = other.post(IMPORT, params={"progress": "my-import-1"}, files=sent)
+            answers.append(answer.status_code)
+
+    poster = threading.Thread(target=post)
+    with town.connect() as connection:
+        connection.execute(text("LOCK TABLE plan_imports IN EXCLUSIVE MODE"))
+        poster.start()
+        wait_until(lambda: ask() == "repairing")
+        connection.rollback()
+    poster.join()
+    ask()
+    assert answers == [201]
     shares = [share for _, share in told]
     assert shares == sorted(shares)
+    assert 0 < shares[-2] < 1
     assert told[-1] == ("done", 1.0)
-    assert {"reading", "repairing"} & {stage for stage, _ in told}
     assert client.get(f"{IMPORT}/nothing-of-the-kind").status_code == 404
 
 
@@ -426,12 +440,7 @@ def test_an_upload_that_is_stopped_leaves_nothing(
         )
         part = '--x\r\nContent-Disposition: form-data; name="file"; filename="a.geojson"\r\n\r\n{'
         raw.sendall((head + part).encode())
-        time.sleep(0.5)
-        mine = folders() - others
-        assert mine
-    deadline = time.monotonic() + 10
-    while mine & folders():
-        assert time.monotonic() < deadline, "the folder stays"
-        time.sleep(0.05)
+        wait_until(lambda: folders() > others)
+    wait_until(lambda: folders() == others)
     assert plans(client) == before
     assert not [r for r in caplog.records if "Mistake" in r.message]
