@@ -7,7 +7,7 @@ PORT ?= 8000
 PYTEST_ARGS ?= -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term:skip-covered
 COMPOSE := $(BIN)/docker-compose
 
-.PHONY: help demo test setup system lint format types compose-check pytest bench lock clean
+.PHONY: help demo test setup system lint format types compose-check pytest explore bench lock clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 24
@@ -48,6 +48,9 @@ compose-check: $(VENV)/installed ## Check docker-compose.yml with Compose's own 
 
 pytest: $(VENV)/installed
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+explore: $(VENV)/installed ## Run the property tests with new examples, not those of every run
+	$(BIN)/pytest -n auto -m hypothesis --hypothesis-profile=explore
 
 bench: setup ## Run the benchmarks against the peers and write benchmarks/RESULTS.md
 	benchmarks/run

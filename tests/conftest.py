@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
 
@@ -21,6 +22,13 @@ from data.settings import Settings
 
 for _name in [n for n in os.environ if n.startswith("GRIDCIRCLE_") or n == "DATABASE_URL"]:
     del os.environ[_name]  # the settings of whoever runs the tests are not the tests' settings
+
+# The same examples each time, so that a commit that passed passes again; `make explore` tries new
+# ones. How long one takes says more of the machine than of the code.
+_PATIENT = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("steady", _PATIENT, derandomize=True)
+settings.register_profile("explore", _PATIENT, print_blob=True)
+settings.load_profile("steady")
 
 _GUARD = 'cat; kill -INT "$1"; sleep 2; rm -r "$2"'
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import httpx
 import pytest
 from plan_town import community_ids, seed_plan
+from waiting import ended
 
 from data.database import Database
 
@@ -18,15 +18,13 @@ def published(town: Database) -> int:
         return seed_plan(connection)
 
 
-def ended(client: httpx.Client, location: str) -> dict[str, Any]:
-    limit = time.monotonic() + 90
-    while time.monotonic() < limit:
+def followed(client: httpx.Client, location: str) -> dict[str, Any]:
+    def read() -> dict[str, Any]:
         told: dict[str, Any] = client.get(location).json()
         assert 0 <= told["progress"] <= 1
-        if told["state"] not in ("queued", "running"):
-            return told
-        time.sleep(0.05)
-    raise AssertionError("the job did not end")
+        return told
+
+    return ended(read)
 
 
 def test_a_proposal_becomes_a_draft(client: httpx.Client, town: Database, published: int) -> None:
@@ -45,7 +43,7 @@ def test_a_proposal_becomes_a_draft(client: httpx.Client, town: Database, publis
     job = asked.json()
     assert job["state"] in ("queued", "running")
     assert asked.headers["Location"].endswith(f"/api/v1/design-jobs/{job['id']}")
-    told = ended(client, asked.headers["Location"])
+    told = followed(client, asked.headers["Location"])
     assert told["state"] == "done", told
     (figures,) = told["result"]["communities"]
     assert figures["id"] == c1
@@ -71,7 +69,7 @@ def test_a_job_can_be_stopped(client: httpx.Client, published: int) -> None:
     asked = client.post("/api/v1/plans/design", json={"name": "停", "source": published})
     stopped = client.post(f"/api/v1/design-jobs/{asked.json()['id']}/cancel")
     assert stopped.status_code == 200
-    told = ended(client, asked.headers["Location"])
+    told = followed(client, asked.headers["Location"])
     assert told["state"] in ("done", "cancelled")
     assert (told["plan"] is None) == (told["state"] == "cancelled")
 

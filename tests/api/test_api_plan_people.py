@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import time
 from typing import Any
 
 import httpx
@@ -13,6 +12,7 @@ import shapely
 from openpyxl import load_workbook
 from plan_town import community_ids, seed_plan
 from sqlalchemy import text
+from waiting import ended
 
 from data.database import Database
 
@@ -48,20 +48,10 @@ def drafted(client: httpx.Client, published: int) -> int:
     return int(answer.json()["id"])
 
 
-def ended(client: httpx.Client, location: str) -> dict[str, Any]:
-    limit = time.monotonic() + 90
-    while time.monotonic() < limit:
-        told: dict[str, Any] = client.get(location).json()
-        if told["state"] not in ("queued", "running"):
-            return told
-        time.sleep(0.05)
-    raise AssertionError("the job did not end")
-
-
 def divided(client: httpx.Client, plan: int, **body: Any) -> dict[str, Any]:
     answer = client.post(f"/api/v1/plans/{plan}/microgrids", json=body)
     assert answer.status_code == 202, answer.text
-    told = ended(client, answer.headers["Location"])
+    told = ended(lambda: client.get(answer.headers["Location"]).json())
     assert told["state"] == "done", told
     assert told["plan"] == plan
     result: dict[str, Any] = told["result"]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-import time
 from typing import Any
 
 import httpx
 import pytest
 import shapely
 from plan_town import community_ids, seed_plan
+from waiting import ended
 
 from data.database import Database
 from data.surroundings import in_metres
@@ -21,14 +21,9 @@ def proposed(client: httpx.Client, **asked: Any) -> int:
     """Ask for a proposal and wait for its draft."""
     answer = client.post("/api/v1/plans/design", json={"name": "建议", "limits": LIMITS, **asked})
     assert answer.status_code == 202, answer.text
-    limit = time.monotonic() + 90
-    while time.monotonic() < limit:
-        told = client.get(answer.headers["Location"]).json()
-        if told["state"] not in ("queued", "running"):
-            assert told["state"] == "done", told
-            return int(told["plan"])
-        time.sleep(0.05)
-    raise AssertionError("the job did not end")
+    told = ended(lambda: client.get(answer.headers["Location"]).json())
+    assert told["state"] == "done", told
+    return int(told["plan"])
 
 
 @pytest.fixture(scope="module")

@@ -187,7 +187,7 @@ def served(*, lane: bool) -> Iterator[int]:
     listener.bind(("127.0.0.1", 0))
     http = lane_protocol(shelf, ["localhost"]) if lane else "httptools"
     config = uvicorn.Config(app, http=http, log_level="critical", access_log=False)
-    config.timeout_keep_alive = 1
+    config.timeout_keep_alive = 2
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
@@ -215,13 +215,13 @@ def plain() -> Iterator[int]:
 
 def talk(port: int, *pieces: bytes, pause_s: float = 0.03) -> bytes:
     """Send pieces, say that there are no more, read to the end; dates taken out."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
         for piece in pieces:
             connection.sendall(piece)
             if len(pieces) > 1:
                 time.sleep(pause_s)
         answers = b""
-        connection.settimeout(3)
+        connection.settimeout(60)
         try:
             while more := connection.recv(1 << 20):
                 answers += more
@@ -289,19 +289,19 @@ def test_however_a_stream_is_cut_the_answers_are_the_same(
 
 
 def test_a_quiet_connection_is_closed_and_a_busy_one_is_not(quick: int) -> None:
-    with socket.create_connection(("127.0.0.1", quick), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", quick), timeout=60) as connection:
         began = time.monotonic()
-        while time.monotonic() - began < 1.6:
+        while time.monotonic() - began < 3:
             connection.sendall(head())
             assert connection.recv(1 << 20)
-            time.sleep(0.2)
+            time.sleep(0.1)
         quiet = time.monotonic()
         assert connection.recv(10) == b""
-        assert 0.5 < time.monotonic() - quiet < 3
+        assert 1 < time.monotonic() - quiet < 30
 
 
 def test_a_reader_who_does_not_read_keeps_nobody_else_waiting(quick: int) -> None:
-    with socket.create_connection(("127.0.0.1", quick), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", quick), timeout=60) as connection:
         connection.sendall(head(line="GET /s/large HTTP/1.1") * 200)
         time.sleep(0.5)
         # Somebody else is answered meanwhile.

@@ -9,6 +9,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
+from typing import Any
 
 import geopandas as gpd
 import httpx
@@ -170,17 +172,17 @@ def test_pages_for_people_name_no_other_host_in_anything_that_loads(client, url,
 def test_a_large_answer_does_not_keep_others_waiting(client, url):
     """tipg works on a loop of its own: /health answers while it writes."""
 
-    def slow(_: int) -> int:
+    def seconds(own: httpx.Client, path: str, **params: Any) -> float:
+        began = time.perf_counter()
+        assert own.get(path, params=params).status_code == 200
+        return time.perf_counter() - began
+
+    def slow(_: int) -> float:
         with httpx.Client(base_url=url, timeout=60) as own:
-            params = {"limit": 10_000, "f": "geojson"}
-            return own.get("/ogc/collections/buildings/items", params=params).status_code
+            return seconds(own, "/ogc/collections/buildings/items", limit=10_000, f="geojson")
 
     with ThreadPoolExecutor(4) as pool:
         answers = pool.map(slow, range(8))
-        waits = []
-        for _ in range(20):
-            began = time.perf_counter()
-            assert client.get("/health").status_code == 200
-            waits.append(time.perf_counter() - began)
-    assert set(answers) == {200}
-    assert sorted(waits)[10] < 0.25
+        waits = [seconds(client, "/health") for _ in range(20)]
+    # A share, so that whatever else the machine does slows both.
+    assert median(waits) < median(answers) / 4

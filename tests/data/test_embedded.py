@@ -9,13 +9,13 @@ import stat
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from waiting import wait_until
 
 from data.embedded import EmbeddedServer, find_postgres
 from data.errors import DatabaseUnavailableError
@@ -89,13 +89,6 @@ def alive(pid: int) -> bool:
     except FileNotFoundError:
         return False
     return state != "Z"
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    began = time.monotonic()
-    while not condition():
-        assert time.monotonic() - began < 20
-        time.sleep(0.02)
 
 
 PROCESS = """
@@ -263,7 +256,7 @@ def test_a_stale_number_that_another_process_has_by_now_does_not_keep_it_from_st
 def test_a_server_stopped_by_somebody_else_is_left_in_peace(home: Path) -> None:
     server = start(home)
     os.kill(server.pid, signal.SIGINT)
-    wait_for(lambda: not alive(server.pid))
+    wait_until(lambda: not alive(server.pid))
     assert not server.stop()
 
 

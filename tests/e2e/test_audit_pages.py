@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from running import running
 from town import lonlat, seed_layers, seed_network
 
 from data.database import Database
 from data.settings import Settings
-
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="no Chromium on this machine"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -32,16 +25,6 @@ def url(
     with running(settings, database) as address:
         yield address
     database.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
 
 
 def opened(browser: Browser, width: int, height: int) -> tuple[Page, list[str]]:
@@ -73,7 +56,7 @@ def test_an_audit_is_made_read_explained_and_tried_out(browser: Browser, url: st
     page.get_by_role("button", name="开始体检").click()
     page.wait_for_url("**/audits/1?**")
     page.wait_for_selector("#gc-verdict[data-ready]")
-    assert page.locator(".gc-audit-verdict.fail strong").inner_text() == "未达标"
+    expect(page.locator(".gc-audit-verdict.fail strong")).to_have_text("未达标")
     assert "null" not in page.locator("#gc-content").inner_text()
     assert page.locator(".gc-tree").count() >= 4
     page.select_option("#gc-level", "community")
@@ -117,19 +100,18 @@ def test_an_audit_is_made_read_explained_and_tried_out(browser: Browser, url: st
     )
     with page.expect_response("**/what-if"):
         page.get_by_role("button", name="撤销").click()
-    assert page.locator(".gc-trial li").count() == 1
+    expect(page.locator(".gc-trial li")).to_have_count(1)
     with page.expect_response("**/what-if"):
         page.get_by_role("button", name="重做").click()
-    assert page.locator(".gc-trial li").count() == 2
+    expect(page.locator(".gc-trial li")).to_have_count(2)
     page.get_by_role("button", name="清除").click()
-    assert page.locator(".gc-trial li").count() == 0
-    assert page.locator(".gc-trial-answer").inner_text() == ""
+    expect(page.locator(".gc-trial li")).to_have_count(0)
+    expect(page.locator(".gc-trial-answer")).to_have_text("")
     page.get_by_role("button", name="关一个站").click()
     with page.expect_response("**/what-if") as answered:
         page.locator(".gc-pin-service_centre").first.dispatch_event("click")
     assert len(answered.value.request.post_data_json["closed"]) == 1
     page.locator(".gc-lost").wait_for()
-    assert int(page.get_attribute(".gc-trial-answer", "data-ms") or 9999) < 1000
     assert errors == []
     page.close()
 
@@ -147,7 +129,7 @@ def test_a_rule_set_is_copied_changed_kept_and_used(browser: Browser, url: str) 
     page.get_by_text("已保存“本市十二分钟圈”").wait_for()
     kept = page.locator(".gc-rule-set", has_text="本市十二分钟圈")
     kept.locator("summary").click()
-    assert kept.locator(".gc-versions li").count() == 1
+    expect(kept.locator(".gc-versions li")).to_have_count(1)
     kept.get_by_role("button", name="修改为新版本").click()
     form.locator(".gc-rule-edit").first.locator("summary").click()
     form.get_by_label("步行分钟").first.fill("-1")
@@ -155,9 +137,9 @@ def test_a_rule_set_is_copied_changed_kept_and_used(browser: Browser, url: str) 
     form.get_by_label("步行分钟").first.fill("13")
     form.get_by_role("button", name="保存为此版本").click()
     page.locator(".gc-rule-set", has_text="本市十二分钟圈").locator("summary").click()
-    assert page.locator(".gc-versions li").count() == 2
+    expect(page.locator(".gc-versions li")).to_have_count(2)
     page.goto(f"{url}/audits?lang=zh")
-    assert "本市十二分钟圈" in page.locator("#gc-rule-set").inner_text()
+    expect(page.locator("#gc-rule-set")).to_contain_text("本市十二分钟圈")
     assert errors == []
     page.close()
 
@@ -168,7 +150,7 @@ def test_an_audit_reads_in_english_on_a_phone(browser: Browser, url: str) -> Non
     page.goto(f"{url}/audits?lang=en")
     page.locator(".gc-audit-list a").first.click()
     page.wait_for_selector("#gc-verdict[data-ready]")
-    assert page.locator(".gc-audit-verdict strong").inner_text() == "Fail"
+    expect(page.locator(".gc-audit-verdict strong")).to_have_text("Fail")
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     assert "null" not in page.locator("#gc-content").inner_text()
     small = page.locator("#gc-content a:visible, #gc-content button:visible").evaluate_all(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,22 +13,14 @@ import pyogrio
 import pytest
 import shapely
 from plan_town import community_ids, line, seed_plan
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from running import running
 from sqlalchemy import text
 from town import lonlat, seed_layers, seed_network
+from waiting import wait_until
 
 from data.database import Database
 from data.settings import Settings
-
-CHROMIUM = Path("/usr/bin/chromium")
-
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
-]
-
-expect.set_options(timeout=20_000)
 
 
 @pytest.fixture(scope="module")
@@ -46,28 +39,6 @@ def url(town: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
     settings = Settings.load(home=tmp_path_factory.mktemp("home"), database_url=town.url)
     with running(settings, town) as address:
         yield address
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    yield page
-    context.close()
-    assert faults == []
 
 
 @pytest.fixture
@@ -300,12 +271,13 @@ def test_two_maps_beside_one_another_move_together(
     page.wait_for_load_state("networkidle")
     expect(label.first).to_be_visible()
     expect(page.locator(".folium-map .gp-label").first).to_be_visible()
-    page.wait_for_timeout(600)
-    before, after = places(".gp-twin"), places(".folium-map")
-    both = before.keys() & after.keys()
-    assert both
-    for name in both:
-        assert max(abs(a - b) for a, b in zip(before[name], after[name], strict=True)) < 3
+
+    def alike() -> bool:
+        before, after = places(".gp-twin"), places(".folium-map")
+        both = before.keys() & after.keys()
+        return bool(both) and all(math.dist(before[name], after[name]) < 3 for name in both)
+
+    wait_until(alike)
     page.click("#gp-view-swipe")
     expect(twin).to_be_hidden()
     expect(page.locator(".gp-swipe")).to_be_visible()

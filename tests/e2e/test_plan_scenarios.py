@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from plan_town import community_ids, seed_plan
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from running import running
 from town import seed_layers, seed_network
+from waiting import ended
 
 from data.database import Database
 from data.settings import Settings
-
-CHROMIUM = Path("/usr/bin/chromium")
-
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
-]
 
 DONE_MS = 90_000
 
@@ -79,36 +71,10 @@ def town(
                 "limits": {"households": 160, "people": 900},
             },
         )
-        limit = time.monotonic() + 90
-        while (job := httpx.get(asked.headers["Location"]).json())["state"] != "done":
-            assert job["state"] in ("queued", "running"), job
-            assert time.monotonic() < limit
-            time.sleep(0.1)
+        job = ended(lambda: httpx.get(asked.headers["Location"]).json())
+        assert job["state"] == "done", job
         yield Town(address, published, job["plan"], communities)
     database.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
-
-
-@pytest.fixture(params=[(1400, 900)], ids=["desktop"])
-def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
-    width, height = request.param
-    context = browser.new_context(viewport={"width": width, "height": height})
-    page = context.new_page()
-    page.set_default_timeout(20_000)
-    faults: list[str] = []
-    page.on("pageerror", lambda error: faults.append(str(error)))
-    yield page
-    context.close()
-    assert faults == []  # a script never fails, whatever was done
 
 
 def test_scenarios_stand_side_by_side_and_one_more_is_made(page: Page, town: Town) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from importlib.resources import files
 from typing import Any
 
@@ -12,6 +11,7 @@ from plan_town import community_ids, seed_plan
 from procrastinate.schema import SchemaManager
 from sqlalchemy import text
 from town import seed_layers, seed_network
+from waiting import ended, wait_until
 
 from data.database import Database
 from data.errors import InvalidRowError, NotFoundError, StaleRowError
@@ -49,15 +49,9 @@ def grids(database: Database, plan: int) -> list[Any]:
         )
 
 
-def ended(database: Database, job: int) -> dict[str, Any]:
-    limit = time.monotonic() + 90
-    while time.monotonic() < limit:
-        with database.connect() as connection:
-            found = queue.read_job(connection, job)
-        if found["state"] not in ("queued", "running"):
-            return found
-        time.sleep(0.05)
-    raise AssertionError("the job did not end")
+def read(database: Database, job: int) -> dict[str, Any]:
+    with database.connect() as connection:
+        return queue.read_job(connection, job)
 
 
 def test_a_proposal_is_a_draft_within_the_limits(town: tuple[Database, int]) -> None:
@@ -158,7 +152,7 @@ def test_a_worker_designs_what_waits(town: tuple[Database, int]) -> None:
     worker = DesignWorker(database)
     worker.start()
     try:
-        found = ended(database, job)
+        found = ended(lambda: read(database, job))
     finally:
         worker.stop()
     assert found["state"] == "done", found
@@ -183,7 +177,7 @@ def test_a_job_that_waits_is_cancelled_and_one_that_runs_gives_the_best_so_far(
     worker = DesignWorker(database)
     worker.start()
     try:
-        found = ended(database, running)
+        found = ended(lambda: read(database, running))
     finally:
         worker.stop()
     assert found["state"] == "done"
@@ -223,8 +217,8 @@ def test_a_job_of_a_dead_service_is_marked_and_the_next_one_is_done(
     worker = DesignWorker(database)
     worker.start()
     try:
-        found = ended(database, left)
-        assert ended(database, job)["state"] == "done"
+        found = ended(lambda: read(database, left))
+        assert ended(lambda: read(database, job))["state"] == "done"
     finally:
         worker.stop()
     assert found["state"] == "failed"
@@ -262,7 +256,7 @@ def test_a_job_comes_to_nothing_with_a_reason(town: tuple[Database, int]) -> Non
     worker = DesignWorker(database)
     worker.start()
     try:
-        found = ended(database, job)
+        found = ended(lambda: read(database, job))
     finally:
         worker.stop()
     assert found["state"] == "failed"
@@ -307,14 +301,8 @@ def test_a_service_that_stops_puts_its_job_back_and_the_next_one_does_it(
         job = queue.ask(connection, request, author="规划员")
     first = DesignWorker(database)
     first.start()
-    limit = time.monotonic() + 60
-    while time.monotonic() < limit:
-        with database.connect() as connection:
-            state = queue.read_job(connection, job)["state"]
-        if state != "queued":
-            break
-        time.sleep(0.005)
-    assert state == "running"
+    wait_until(lambda: read(database, job)["state"] != "queued", pause_s=0.002)
+    assert read(database, job)["state"] == "running"
     first.stop()
     with database.connect() as connection:
         left = queue.read_job(connection, job)
@@ -325,7 +313,7 @@ def test_a_service_that_stops_puts_its_job_back_and_the_next_one_does_it(
     second = DesignWorker(database)
     second.start()
     try:
-        told = ended(database, job)
+        told = ended(lambda: read(database, job))
     finally:
         second.stop()
     assert told["state"] == "done"
@@ -396,7 +384,7 @@ def test_micro_grids_that_are_stopped_write_nothing(town: tuple[Database, int]) 
     worker = DesignWorker(database)
     worker.start()
     try:
-        told = ended(database, job)
+        told = ended(lambda: read(database, job))
     finally:
         worker.stop()
     assert told["state"] == "done"
@@ -408,24 +396,24 @@ def test_a_worker_that_loses_the_database_goes_on_when_it_is_back(
     town: tuple[Database, int],
 ) -> None:
     database, source = town
+
+    def cut_off() -> int:
+        with database.connect() as connection:
+            lost: int = connection.execute(
+                text(
+                    "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
+                    " WHERE application_name = :name AND datname = current_database()"
+                ),
+                {"name": APPLICATION},
+            ).scalar_one()
+        return lost
+
     worker = DesignWorker(database)
     worker.start()
     try:
-        lost = 0
-        limit = time.monotonic() + 30
-        while not lost and time.monotonic() < limit:
-            with database.connect() as connection:
-                lost = connection.execute(
-                    text(
-                        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-                        " WHERE application_name = :name AND datname = current_database()"
-                    ),
-                    {"name": APPLICATION},
-                ).scalar_one()
-            time.sleep(0.1)
-        assert lost
+        wait_until(cut_off)
         with database.transaction("test") as connection:
             job = queue.ask(connection, DesignRequest("a", source), author="test")
-        assert ended(database, job)["state"] == "done"
+        assert ended(lambda: read(database, job))["state"] == "done"
     finally:
         worker.stop()
