@@ -27,6 +27,8 @@ from geo.rulesets import RuleSetError
 PROBLEM_JSON = "application/problem+json"
 PROBLEMS_PATH = "/api/v1/problems"
 
+_LARGEST = 2**63 - 1
+
 log = logging.getLogger("gridcircle.api")
 
 
@@ -346,8 +348,11 @@ def _fault(item: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _short(value: Any) -> Any:
-    """Keep a value as it came, unless it is long."""
-    if value is None or isinstance(value, bool | int | float):
+    """Keep a value as it came, unless it is long or JSON has no way to write it back."""
+    if value is None or isinstance(value, bool | float):
+        return value
+    if isinstance(value, int) and -_LARGEST <= value <= _LARGEST:
         return value
     words = value if isinstance(value, str) else repr(value)
+    words = words.encode(errors="replace").decode()  # half of a surrogate pair is no character
     return words if len(words) <= 80 else f"{words[:79]}…"

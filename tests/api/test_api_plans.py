@@ -292,3 +292,21 @@ def test_every_refusal_of_a_plan_says_why_in_chinese_too(
         assert problem["remedy_zh"], answer.request.url
         assert any(letter >= "\u4e00" for letter in problem["detail_zh"])
     assert statuses == {404, 409, 412, 422}
+
+
+@pytest.mark.parametrize(
+    ("body", "value"),
+    [
+        ('{"name": 123456789012345678901234567890}', "123456789012345678901234567890"),
+        ('{"name": "a\\ud800b"}', "a?b"),
+        ('{"name": "", "note": ["a\\ud800b"]}', ""),
+    ],
+)
+def test_a_value_that_json_cannot_carry_back_is_named_all_the_same(
+    client: httpx.Client, body: str, value: str
+) -> None:
+    answer = client.post(
+        "/api/v1/plans", content=body, headers={"Content-Type": "application/json"}
+    )
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["value"] == value
