@@ -54,6 +54,7 @@ STATION_EXAMPLE: dict[str, Any] = {
     "address": "兴桓路 12 号",
     "opening_hours": "Mo-Su 07:00-22:00",
     "area_m2": 30,
+    "places": 12,
     "facilities": ["rest", "water", "microwave", "phone_charging"],
     "status": "open",
     "published": True,
@@ -153,6 +154,9 @@ class StationBody(_StationBody):
         examples=["Mo-Fr 08:30-18:00; PH off"],
     )
     area_m2: float | None = Field(None, description="Floor area, square metres.")
+    places: int | None = Field(
+        None, description="People it serves at a time: seats, or desks of a service hall."
+    )
     facilities: list[Facility] = []
     status: StationStatus = "open"
     published: bool = False
@@ -176,6 +180,7 @@ class StationChanges(_StationBody):
     address: str | None = None
     opening_hours: str | None = None
     area_m2: float | None = None
+    places: int | None = None
     facilities: list[Facility] | None = None
     status: StationStatus | None = None
     published: bool | None = None
@@ -184,7 +189,7 @@ class StationChanges(_StationBody):
 
     @model_validator(mode="after")
     def _null_only_where_it_means_unknown(self) -> StationChanges:
-        for name in self.model_fields_set - {"opening_hours", "area_m2", "verified_on"}:
+        for name in self.model_fields_set - {"opening_hours", "area_m2", "places", "verified_on"}:
             if getattr(self, name) is None:
                 raise ValueError(f"{name} cannot be null")
         return self

@@ -67,6 +67,11 @@ _RULES: dict[str, tuple[str, str, str]] = {
         "Say surveyed or estimated with a count, none without.",
     ),
     "area_m2": ("area_m2", "not above 0 and at most 1,000,000 m²", "Correct the floor area."),
+    "places": (
+        "places",
+        "not a whole number from 0 to 100,000",
+        "Give how many people the station seats or serves at a time.",
+    ),
     "cost": ("cost", "below 0", "Give yuan, 0 or more, or leave it out."),
     "facilities": ("facilities", "an unknown facility", f"Use: {', '.join(FACILITIES)}."),
     "level": ("level", "an unknown level", f"Use: {', '.join(AREA_LEVELS)}."),

@@ -171,6 +171,7 @@ LAYERS: Mapping[str, Layer] = MappingProxyType(
                     "address",
                     "opening_hours",
                     "area_m2",
+                    "places",
                     "facilities",
                     "status",
                     "published",
@@ -199,7 +200,7 @@ LAYERS: Mapping[str, Layer] = MappingProxyType(
             Layer(
                 "premises",
                 "Point",
-                ("code", "kind", "name", "area_m2", *_KEPT),
+                ("code", "kind", "name", "area_m2", "cost", "facilities", *_KEPT),
                 "kind",
                 (),
                 _TOUCHES_AREA,

@@ -87,6 +87,7 @@ _ON_EARTH = (
 
 
 # The upper bound also refuses infinity and NaN.
+_PLACES = "places BETWEEN 0 AND 100000"
 _AREA_M2 = "area_m2 IS NULL OR (area_m2 > 0 AND area_m2 <= 1000000)"
 
 
@@ -297,6 +298,7 @@ class Station(Kept, Base):
         CheckConstraint(_one_of("kind", STATION_KINDS), name="kind"),
         CheckConstraint(_one_of("status", STATION_STATUSES), name="status"),
         CheckConstraint(_AREA_M2, name="area_m2"),
+        CheckConstraint(_PLACES, name="places"),
         CheckConstraint(
             f"facilities <@ ARRAY[{', '.join(repr(f) for f in FACILITIES)}]::text[]",
             name="facilities",
@@ -322,6 +324,8 @@ class Station(Kept, Base):
     geom: Mapped[Any] = mapped_column(Geometry("POINT", srid=4326))
     verified_on: Mapped[dt.date | None] = mapped_column(Date)
     """When somebody was there last and found it as it is written here."""
+    places: Mapped[int | None] = mapped_column(Integer)
+    """People it serves at a time 座位数: seats, or desks of a service hall."""
 
 
 class PatrolPoint(Kept, Base):

@@ -22,6 +22,8 @@ from data.models import FACILITIES, STATION_KINDS, STATION_STATUSES
 
 LONGEST = {"name": 200, "address": 500, "code": 64, "opening_hours": 500}
 """Most characters of each text."""
+MOST_PLACES = 100_000
+"""Most places of a station; more is a slip of the pen."""
 
 _COLUMNS = (
     "code",
@@ -30,6 +32,7 @@ _COLUMNS = (
     "address",
     "opening_hours",
     "area_m2",
+    "places",
     "facilities",
     "status",
     "published",
@@ -58,6 +61,8 @@ class StationDraft:
         OpenStreetMap ``opening_hours`` syntax; None where unknown.
     area_m2 : float or None
         Floor area in square metres.
+    places : int or None
+        People it serves at a time: seats, or desks of a service hall. None where nobody counted.
     facilities : tuple of str
         Of `data.models.FACILITIES`.
     published : bool
@@ -75,6 +80,7 @@ class StationDraft:
     address: str = ""
     opening_hours: str | None = None
     area_m2: float | None = None
+    places: int | None = None
     facilities: tuple[str, ...] = ()
     status: str = "open"
     published: bool = False
@@ -98,6 +104,15 @@ def check_station(draft: StationDraft) -> tuple[Fault, ...]:
     if draft.area_m2 is not None and not (0 < draft.area_m2 <= 1e6):
         faults.append(
             Fault("area_m2", draft.area_m2, "is not a floor area", "Give square metres above 0.")
+        )
+    if draft.places is not None and not (0 <= draft.places <= MOST_PLACES):
+        faults.append(
+            Fault(
+                "places",
+                draft.places,
+                f"is not from 0 to {MOST_PLACES:,}",
+                "Give how many people the station seats or serves at a time.",
+            )
         )
     if draft.verified_on is not None and draft.verified_on > _tomorrow():
         faults.append(

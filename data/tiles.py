@@ -42,7 +42,8 @@ _LAYER_PROPERTIES = {
     "stations": "code, name, kind, status, NULLIF(address, '') AS address, opening_hours,"
     " array_to_string(facilities, ',') AS facilities",
     "patrol_points": "code, NULLIF(name, '') AS name, kind",
-    "premises": "code, NULLIF(name, '') AS name, kind, area_m2",
+    "premises": "code, NULLIF(name, '') AS name, kind, area_m2, cost,"
+    " array_to_string(facilities, ',') AS facilities",
 }
 
 

@@ -26,6 +26,8 @@ from geo.siting.pairs import Pairs
 
 Vector = NDArray[np.float64]
 Verdict = Literal["pass", "fail", "unknown"]
+Supply = Literal["places", "area_m2", "stations"]
+"""What a station's capacity is counted in."""
 
 WEEKDAYS = ("Mo", "Tu", "We", "Th", "Fr", "Sa", "Su")
 SHUT, OPEN, UNKNOWN = 0, 1, 2
@@ -95,6 +97,8 @@ class StationTable:
         `SHUT`, `OPEN` or `UNKNOWN` for each hour from Monday midnight.
     xy : ndarray, shape (m, 2), float64
         Metres.
+    places : ndarray, shape (m,), float64, or None
+        People each serves at a time; NaN where unknown, None where nobody counted.
     """
 
     kind: NDArray[np.object_]
@@ -102,6 +106,15 @@ class StationTable:
     area_m2: Vector
     week: NDArray[np.uint8]
     xy: Vector
+    places: Vector | None = None
+
+    def supply(self, kind: Supply) -> Vector:
+        """What each station has to offer: places, square metres (NaN where unknown) or itself."""
+        if kind == "stations":
+            return np.ones(len(self.kind))
+        if kind == "places":
+            return np.full(len(self.kind), np.nan) if self.places is None else self.places
+        return self.area_m2
 
     def chosen(
         self, kinds: tuple[str, ...] = (), facility: str = "", at: str = ""
@@ -404,14 +417,21 @@ def _by_area(rule: Rule, homes: Homes, stations: StationTable, table: AreaTable)
         meets = numerator >= denominator
     elif rule.kind == "capacity":
         counted = households >= terms.get("min_households", 1)
-        metres = stations.area_m2[rows]
-        numerator = _total(home_of[placed], metres[placed], size)
-        needed = households / 100 * terms["m2_per_100_households"]
-        denominator = np.maximum(needed, terms.get("min_m2", 0))
+        by_places = "places_per_100_households" in terms
+        there = stations.supply("places" if by_places else "area_m2")[rows]
+        numerator = _total(home_of[placed], there[placed], size)
+        if by_places:
+            needed = np.ceil(households * terms["places_per_100_households"] / 100 * (1 - 1e-12))
+        else:
+            needed = households / 100 * terms["m2_per_100_households"]
+        denominator = np.maximum(needed, terms.get("min_places" if by_places else "min_m2", 0))
         meets = numerator >= denominator * (1 - 1e-12)
-        missing = home_of[placed & ~np.isfinite(metres)]
+        missing = home_of[placed & ~np.isfinite(there)]
         unknown = ~meets & (np.bincount(missing, minlength=size) > 0)
-        facts["stations_without_area"] = int((~np.isfinite(metres)).sum())
+        facts[f"stations_without_{'places' if by_places else 'area'}"] = int(
+            (~np.isfinite(there)).sum()
+        )
+        facts["areas_unknown"] = int((unknown & counted).sum())
     elif rule.kind == "size":
         return _size(rule, table, households, people)
     else:
@@ -544,8 +564,10 @@ class Accessibility:
     mean_minutes, median_minutes, p90_minutes : float
         Weighted; infinite where that share of the weight reaches nothing.
     gini_minutes : float
+    supply : {"places", "area_m2", "stations"}
+        What the access of E2SFCA shares out; see `supply_for`.
     gini_access : float
-        Of square metres (or stations) within reach by E2SFCA.
+        Of that supply within reach by E2SFCA.
     access : ndarray, shape (n,), float64
     histogram : list of (minutes from, minutes to, weight)
     second_minutes : ndarray, shape (n,), float64
@@ -558,6 +580,7 @@ class Accessibility:
     median_minutes: float
     p90_minutes: float
     gini_minutes: float
+    supply: Supply
     gini_access: float
     access: Vector
     histogram: list[tuple[float, float, float]]
@@ -573,6 +596,7 @@ def accessibility(
     *,
     cutoff_s: float,
     radius_m: float,
+    supply: Supply = "area_m2",
 ) -> Accessibility:
     """Work out distribution, inequality, redundancy and the circles that deceive.
 
@@ -585,14 +609,17 @@ def accessibility(
         Seconds.
     radius_m : float
         Of the circle drawn on a map in place of a walk.
+    supply : {"places", "area_m2", "stations"}
+        As `supply_for` gives it. A station of unknown supply has none to share; where no station
+        has any, all count alike.
     """
     weight = homes.weight
     minutes = walked.seconds / 60
     near = walked.pairs.within(walked.pairs.limit(cutoff_s))
-    supply = np.where(np.isfinite(stations.area_m2), stations.area_m2, 0.0)
-    if not supply.any():
-        supply = np.ones(len(supply))
-    access = two_step(near, weight, supply, cutoff_s=cutoff_s, steps=E2SFCA_STEPS).access
+    shared = np.nan_to_num(stations.supply(supply))
+    if not shared.any():
+        supply, shared = "stations", np.ones(len(shared))
+    access = two_step(near, weight, shared, cutoff_s=cutoff_s, steps=E2SFCA_STEPS).access
     edges = [0.0, 2.5, 5.0, 7.5, 10.0, 12.5, 15.0, 20.0, 30.0, np.inf]
     histogram = [
         (low, high, float(weight[(minutes >= low) & (minutes < high)].sum()))
@@ -603,6 +630,7 @@ def accessibility(
         weighted_quantile(minutes, weight, 0.5),
         weighted_quantile(minutes, weight, 0.9),
         gini(minutes, weight),
+        supply,
         gini(access, weight),
         access,
         histogram,
@@ -610,6 +638,16 @@ def accessibility(
         false_circles(straight_m, walked.seconds, radius_m=radius_m, cutoff_s=cutoff_s)
         & (weight > 0),
     )
+
+
+def supply_for(rules: RuleSet, stations: StationTable) -> Supply:
+    """What capacity is counted in: places where a rule counts them, else floor area.
+
+    Where that is known of no station, the other of the two.
+    """
+    by_places = any("places_per_100_households" in rule.terms for rule in rules.rules)
+    order: tuple[Supply, ...] = ("places", "area_m2") if by_places else ("area_m2", "places")
+    return next((kind for kind in order if np.nan_to_num(stations.supply(kind)).any()), order[0])
 
 
 def second_nearest(pairs: Pairs) -> Vector:

@@ -40,12 +40,25 @@ FIELDS: dict[str, tuple[str, ...]] = {
         "level",
         "m2_per_100_households",
         "min_m2",
+        "places_per_100_households",
+        "min_places",
         "households_per_station",
         "min_households",
     ),
     "size": ("level", "max_households", "max_people", "mean"),
     "hours": ("stations", "at", "whole_week"),
     "staffing": ("level", "households_per_worker", "min_workers"),
+}
+_CAPACITIES = {
+    "m2_per_100_households": "min_m2",
+    "places_per_100_households": "min_places",
+    "households_per_station": "",
+}
+"""What a capacity rule may hold against households, each with the name of its least."""
+_COUNTED = {
+    "m2_per_100_households": "square metres",
+    "places_per_100_households": "places",
+    "households_per_station": "stations",
 }
 _COMMON = (
     "id",
@@ -323,7 +336,7 @@ def _terms(kind: str, terms: dict[str, Any], where: str) -> None:
             remedy='Write stations = ["red_station"].',
         )
     needed = {
-        "capacity": ("m2_per_100_households", "households_per_station"),
+        "capacity": tuple(_CAPACITIES),
         "size": ("max_households", "max_people"),
         "hours": ("at", "whole_week"),
         "staffing": ("households_per_worker", "min_workers"),
@@ -332,12 +345,11 @@ def _terms(kind: str, terms: dict[str, Any], where: str) -> None:
         raise RuleSetError(
             f"{where}: it says nothing to check.", remedy=f"Give {' or '.join(needed)}."
         )
-    if "households_per_station" in terms and (
-        "m2_per_100_households" in terms or "min_m2" in terms
-    ):
+    counted = [field for field, least in _CAPACITIES.items() if {field, least} & terms.keys()]
+    if len(counted) > 1:
         raise RuleSetError(
-            f"{where}: it counts square metres and stations at once.",
-            remedy="Make two rules of it.",
+            f"{where}: it counts {' and '.join(_COUNTED[field] for field in counted)} at once.",
+            remedy="Make a rule of each.",
         )
     for field in (
         "minutes",
@@ -345,6 +357,8 @@ def _terms(kind: str, terms: dict[str, Any], where: str) -> None:
         "count",
         "m2_per_100_households",
         "min_m2",
+        "places_per_100_households",
+        "min_places",
         "max_households",
         "max_people",
         "households_per_station",

@@ -22,6 +22,13 @@ _HERE = Path(__file__).parent
 OUTSIDE_LISTED = 300
 WEEKS_LISTED = 300
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun", "holiday")
+_UNKNOWN = (
+    "stations_without_area",
+    "stations_without_places",
+    "hours_unknown",
+    "areas_unknown",
+    "areas_not_counted",
+)
 LEVELS_DOWN = ("district", "street", "community", "grid")
 
 
@@ -92,6 +99,7 @@ def report_page(
             curve=curve_svg(summary.get("proposals", {}), label=words["sites"]),
             outside=listed.where(listed.notna(), None).to_dict("records"),
             outside_count=len(outside),
+            unknown=lambda found: unknown_in_words(found, words),
             change=lambda found: change_in_words(found, words, words[summary["unit"]]),
             tree=area_tree(main["areas"] if main else {}),
             # Open down to the communities; their grids unfold on demand.
@@ -149,6 +157,15 @@ def change_in_words(change: Mapping[str, Any] | None, words: Mapping[str, str], 
     if change.get("cost") is None:
         return said
     return f"{said} · {words['cost_about'].format(cost=_number(change['cost']))}"
+
+
+def unknown_in_words(found: Mapping[str, Any], words: Mapping[str, str]) -> list[str]:
+    """Say what is not known behind the result of a rule, a phrase a fact; empty where nothing."""
+    return [
+        words[f"unknown_{fact}"].format(n=_number(found["facts"][fact]))
+        for fact in _UNKNOWN
+        if found["facts"].get(fact)
+    ]
 
 
 def area_tree(areas: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from reportlab.platypus import (
     TableStyle,
 )
 
-from maps.audit import DAYS, audit_words, change_in_words
+from maps.audit import DAYS, audit_words, change_in_words, unknown_in_words
 from maps.audit_figures import COLOURS
 from maps.audit_week import holiday_in_words, week_in_words
 from maps.print.font import can_write, font_for
@@ -249,7 +249,7 @@ class _Content:
                 [
                     [
                         self._title(r["id"]),
-                        w[f"verdict_{r['verdict']}"],
+                        " · ".join((w[f"verdict_{r['verdict']}"], *unknown_in_words(r, w))),
                         f"{_number(r['numerator'])} / {_number(r['denominator'])} {w[r['unit']]}",
                         _number(r["value"], 1)
                         if self.rules[r["id"]].get("mean")
@@ -267,7 +267,7 @@ class _Content:
                     ]
                     for r in s["rules"]
                 ],
-                [52, 17, 36, 18, 17, 42],
+                [50, 25, 34, 18, 17, 40],
             )
         )
         if "covered" in homes and len(homes):

@@ -102,7 +102,7 @@ def _stations(connection: Connection, city: City) -> tuple[NDArray[np.int64], St
         row.id: row
         for row in connection.execute(
             text(
-                "SELECT id, area_m2, facilities, opening_hours, community_id FROM stations"
+                "SELECT id, area_m2, places, facilities, opening_hours, community_id FROM stations"
                 " WHERE status = 'open'"
             )
         )
@@ -119,6 +119,7 @@ def _stations(connection: Connection, city: City) -> tuple[NDArray[np.int64], St
         ),
         [frozenset(row.facilities if row else ()) for row in rows],
         [row.opening_hours if row else None for row in rows],
+        np.array([row.places if row and row.places is not None else np.nan for row in rows], float),
     )
 
 

@@ -127,6 +127,7 @@ def _stations(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, 
         "moved": [b for a, b in both if (a["lon"], a["lat"]) != (b["lon"], b["lat"])],
         "hours": [b for a, b in both if a["hours"] != b["hours"]],
         "area": [b for a, b in both if a["area_m2"] != b["area_m2"]],
+        "places": [b for a, b in both if a.get("places") != b.get("places")],
     }
 
 

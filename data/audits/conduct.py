@@ -32,6 +32,7 @@ from geo.audit import (
     accessibility,
     evaluate,
     reasons,
+    supply_for,
 )
 from geo.crs import project, unproject
 from geo.gaps import GapZones, gap_zones
@@ -39,7 +40,7 @@ from geo.links import Links, doubtful_links
 from geo.rulesets import RuleSet, WalkKey
 from geo.snapping import Snapper
 
-FORMAT = 2
+FORMAT = 3
 """Version of the summary's layout."""
 FALSE_CIRCLE_M = 800.0
 """Radius of the circle that a map would draw for 15 minutes, metres (GB 50180-2018 as quoted)."""
@@ -106,6 +107,7 @@ def conduct(
         place.stations.area_m2,
         open_week(place.stations.hours),
         project(place.stations.lonlat, crs) if len(place.stations.lonlat) else np.zeros((0, 2)),
+        place.stations.places,
     )
     grounds: dict[tuple[str, str], Ground] = {}
 
@@ -185,6 +187,7 @@ def conduct(
             straight,
             cutoff_s=cutoff,
             radius_m=min(FALSE_CIRCLE_M, cutoff * speed) if cutoff < 900 else FALSE_CIRCLE_M,
+            supply=supply_for(rules, stations),
         )
         tell("Looking for missing links", 0.6)
         links = doubtful_links(place.network, base.impedance, barriers=place.barriers)
@@ -195,6 +198,7 @@ def conduct(
             "median_minutes": figures.median_minutes,
             "p90_minutes": figures.p90_minutes,
             "gini_minutes": figures.gini_minutes,
+            "supply": figures.supply,
             "gini_access": figures.gini_access,
             "histogram": [
                 {"from": low, "to": None if math.isinf(high) else high, homes.unit: count}
@@ -290,6 +294,7 @@ def _station_rows(place: Place, stations: StationTable) -> list[dict[str, Any]]:
             "lon": round(float(place.stations.lonlat[row, 0]), 7),
             "lat": round(float(place.stations.lonlat[row, 1]), 7),
             "area_m2": stations.area_m2[row],
+            "places": stations.supply("places")[row],
             "hours": place.stations.hours[row],
             "community": codes[row] if codes is not None else "",
         }
@@ -366,6 +371,7 @@ def _quality(
         "stations_outside": [str(c) for c in place.stations.code[outside]],
         "stations_without_hours": int((stations.week == UNKNOWN).all(axis=1).sum()),
         "stations_without_area": int((~np.isfinite(stations.area_m2)).sum()),
+        "stations_without_places": int((~np.isfinite(stations.supply("places"))).sum()),
         "doubtful_links": len(links),
         "gates_not_joined": _loose_gates(place, ground),
         "band": {

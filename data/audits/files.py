@@ -174,6 +174,9 @@ def _stations(path: Path, datum: str) -> tuple[StationRows, list[str]]:
             pd.to_numeric(frame["area_m2"], errors="coerce").to_numpy(float),
             [frozenset(offered or ()) for offered in frame["facilities"]],
             [h if isinstance(h, str) and h else None for h in frame["opening_hours"]],
+            pd.to_numeric(frame["places"], errors="coerce").to_numpy(float)
+            if "places" in frame
+            else None,
         ),
         warnings,
     )

@@ -170,6 +170,8 @@ def _rows(*tables: Any) -> bytes:
     for table in tables:
         for field in fields(table):
             value = getattr(table, field.name)
+            if value is None:
+                continue
             name = f"{type(table).__name__}.{field.name}"
             if isinstance(value, np.ndarray) and value.dtype != object:
                 arrays[name] = value

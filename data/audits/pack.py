@@ -272,6 +272,25 @@ _AREA_COLUMNS = (
     ("share", "比例"),
     ("verdict", "结论"),
 )
+_UNKNOWN = {
+    "stations_without_area": "{n} 处站点缺面积 stations without floor area",
+    "stations_without_places": "{n} 处站点缺座位数 stations without places",
+    "hours_unknown": "{n} 处站点缺开放时间 stations without hours",
+    "areas_unknown": "{n} 个区域因此无法判定 areas undecided for it",
+    "areas_not_counted": "{n} 个区域没有网格员人数 areas without a count of workers",
+}
+"""What is not known, by the fact of a rule's result."""
+_STATION_COLUMNS = (
+    ("code", "编号 Code"),
+    ("name", "名称 Name"),
+    ("kind", "类型 Kind"),
+    ("community", "社区 Community"),
+    ("area_m2", "面积㎡ Area m²"),
+    ("places", "座位数 Places"),
+    ("hours", "开放时间 Hours"),
+    ("lon", "经度 Lon"),
+    ("lat", "纬度 Lat"),
+)
 _VERDICTS = {"pass": "达标", "fail": "未达标", "unknown": "无法判定"}
 
 
@@ -288,7 +307,18 @@ def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) ->
     _sheet(
         book,
         "结论 Verdict",
-        ["规则 Rule", "结论 Verdict", "达标数", "总数", "单位", "数值", "要求", "条款", "来源"],
+        [
+            "规则 Rule",
+            "结论 Verdict",
+            "达标数",
+            "总数",
+            "单位",
+            "数值",
+            "要求",
+            "未知 Unknown",
+            "条款",
+            "来源",
+        ],
         [
             [
                 titles[r["id"]],
@@ -298,6 +328,11 @@ def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) ->
                 r["unit"],
                 r["value"],
                 r["required"],
+                "；".join(
+                    title.format(n=r["facts"][fact])
+                    for fact, title in _UNKNOWN.items()
+                    if r["facts"].get(fact)
+                ),
                 *clauses[r["id"]],
             ]
             for r in summary["rules"]
@@ -320,6 +355,15 @@ def write_ledger(path: Path, summary: Mapping[str, Any], homes: pd.DataFrame) ->
             [title for _, title in _AREA_COLUMNS],
             rows,
         )
+    _sheet(
+        book,
+        "站点 Stations",
+        [title for _, title in _STATION_COLUMNS],
+        [
+            [station.get(column) for column, _ in _STATION_COLUMNS]
+            for station in summary["stations"]
+        ],
+    )
     if "covered" in homes:
         outside = homes[~homes["covered"] & (homes["reason"] != "")].sort_values(
             ["households", "code"], ascending=[False, True]

@@ -54,6 +54,8 @@ class StationRows:
     facilities : list of frozenset of str
     hours : list of str or None
         As OpenStreetMap writes them.
+    places : ndarray, shape (m,), float64, or None
+        People each serves at a time; NaN where unknown, None where nobody counted.
     """
 
     code: NDArray[np.object_]
@@ -63,6 +65,7 @@ class StationRows:
     area_m2: NDArray[np.float64]
     facilities: list[frozenset[str]]
     hours: list[str | None]
+    places: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ from data.importers.keep import keep
 from data.importers.personal_data import leave_out, masked
 from data.importers.report import ImportReport, LeftOutColumn, Reject
 from data.importers.tables import TABLE_ENDINGS, read_table
-from data.importers.values import CellError, date, number
+from data.importers.values import CellError, count, date, number
 from data.importers.vectors import read_vector
-from data.stations import StationDraft, check_station
+from data.stations import MOST_PLACES, StationDraft, check_station
 
 Progress = Callable[[str, float], None]
 
@@ -84,8 +84,8 @@ def read_stations(
     -------
     tuple of GeoDataFrame and ImportReport
         code, kind, name, address, opening_hours, area_m2, facilities, status, geometry
-        (EPSG:4326), and verified_on (date or None) if the file has such a column; one row a good
-        station; the report lists the others.
+        (EPSG:4326), and places (number or None) and verified_on (date or None) if the file has
+        such columns; one row a good station; the report lists the others.
 
     Raises
     ------
@@ -154,7 +154,9 @@ def read_stations(
         geometry=gpd.points_from_xy([d.lon for d in rows], [d.lat for d in rows]),
         crs="EPSG:4326",
     )
-    # Without the column, days that somebody noted in the service stay.
+    # Without the column, counts and days that somebody noted in the service stay.
+    if "places" in match.column:
+        stations["places"] = pd.Series([d.places for d in rows], dtype=object)
     if "verified_on" in match.column:
         stations["verified_on"] = pd.Series([d.verified_on for d in rows], dtype=object)
     return stations, report
@@ -221,6 +223,12 @@ def _draft(
             area = number(cells["area_m2"])
         except CellError as error:
             fault("area_m2", str(error), error.remedy)
+    places = None
+    if cells.get("places"):
+        try:
+            places = count(cells["places"], most=MOST_PLACES)
+        except CellError as error:
+            fault("places", str(error), error.remedy)
     verified_on = None
     if cells.get("verified_on"):
         try:
@@ -240,6 +248,7 @@ def _draft(
         address=cells.get("address", "").strip(),
         opening_hours=hours or None,
         area_m2=area,
+        places=places,
         facilities=tuple(facilities),
         status=status,
         verified_on=verified_on,

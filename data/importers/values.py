@@ -7,7 +7,7 @@ import math
 import re
 import unicodedata
 
-_UNIT = re.compile(r"(户|人|层|单元|个|平方米|平米|㎡|m2|m²|元)$")
+_UNIT = re.compile(r"(户|人|层|单元|个|座|席|平方米|平米|㎡|m2|m²|元)$")
 
 _EMPTY = ("", "-", "—", "/", "nan", "NaT", "None", "<NA>", "无")
 _DATE = re.compile(

@@ -49,6 +49,7 @@ STATION_HEADERS = (
     "地址",
     "开放时间",
     "面积",
+    "座位数",
     "设施",
     "状态",
 )
@@ -114,6 +115,7 @@ def write_stations(path: Path, stations: list[Station], place: Place) -> int:
                 s.address,
                 s.hours,
                 s.area_m2,
+                "" if s.places is None else s.places,
                 "、".join(s.facilities),
                 s.status,
             )
@@ -175,6 +177,28 @@ def write_compounds(path: Path, towns: list[Town], place: Place) -> int:
     return len(features)
 
 
+def _staff(grids: list[Grid]) -> dict[str, list[int]]:
+    """Numbers of people who work in each grid, by role: most grids have enough, some too few.
+
+    Every grid has a head; a large one mostly has a second full-time worker, every ninth grid has
+    none and shares its neighbour's. Counts only, never who.
+    """
+    serials = range(1, len(grids) + 1)
+    return {
+        "网格长": [1 for _ in grids],
+        "专职网格员": [
+            0 if n % 9 == 0 else 2 if g.households > 300 and n % 4 else 1
+            for n, g in zip(serials, grids, strict=True)
+        ],
+        "兼职网格员": [n % 3 for n in serials],
+        "楼长": [max(1, round(g.households / 60)) for g in grids],
+        "单元长": [
+            max(1, round(g.households / (26 if n % 5 else 40)))
+            for n, g in zip(serials, grids, strict=True)
+        ],
+    }
+
+
 def write_grids(path: Path, grids: list[Grid], place: Place) -> int:
     """Write base grids as a GeoPackage; gives how many."""
     frame = gpd.GeoDataFrame(
@@ -185,6 +209,7 @@ def write_grids(path: Path, grids: list[Grid], place: Place) -> int:
             "社区编码": [g.community for g in grids],
             "户数": [g.households for g in grids],
             "人口": [g.people for g in grids],
+            **_staff(grids),
         },
         geometry=_degrees([g.geometry for g in grids], place),
         crs="EPSG:4326",

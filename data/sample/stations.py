@@ -29,7 +29,10 @@ _CENTRE_CHOICE = 0.6
 
 @dataclass(slots=True)
 class Station:
-    """A row of the station ledger; opening hours in the OSM syntax, empty where unknown."""
+    """A row of the station ledger; opening hours in the OSM syntax, empty where unknown.
+
+    ``places`` are the people it serves at a time, None where nobody counted them.
+    """
 
     code: str
     name: str
@@ -38,6 +41,7 @@ class Station:
     address: str
     hours: str
     area_m2: int
+    places: int | None
     facilities: tuple[str, ...]
     status: str
 
@@ -132,8 +136,10 @@ def place_stations(
     reds = _reds(town, walking, places.at_gates(inside=True), [c.xy for c, _ in centres], rng)
     riders = _riders(town, places, outside, rng)
     stations: list[Station] = []
-    for site, code in centres:
+    for serial, (site, code) in enumerate(centres, 1):
         name = next(a.name[0] for a in areas.areas if a.code == code)
+        hours = _pick(_CENTRE_HOURS, rng)
+        area = _centre_area(town, areas, code, rng)
         stations.append(
             Station(
                 f"{code}-DQ",
@@ -141,8 +147,9 @@ def place_stations(
                 "党群服务中心",
                 site.xy,
                 _address(streets, site),
-                _pick(_CENTRE_HOURS, rng),
-                _centre_area(town, areas, code, rng),
+                hours,
+                area,
+                _places(area, 10.0, serial),
                 _CENTRE_FACILITIES,
                 "开放",
             )
@@ -155,6 +162,7 @@ def place_stations(
         number = "" if k == 1 else str(k)
         # One is still being built and one is shut, so that the states are to be seen.
         status = "规划" if serial == len(reds) else "关闭" if serial == len(reds) - 1 else "开放"
+        hours, area = _pick(_RED_HOURS, rng), int(rng.integers(20, 90))
         stations.append(
             Station(
                 f"{size.code}-HS{serial:03d}",
@@ -162,13 +170,15 @@ def place_stations(
                 "红色驿站",
                 site.xy,
                 _address(streets, site),
-                _pick(_RED_HOURS, rng),
-                int(rng.integers(20, 90)),
+                hours,
+                area,
+                _places(area, 4.0, serial) if serial % 11 else None,
                 _some(_RED_FACILITIES, 3, rng),
                 status,
             )
         )
     for serial, (site, title) in enumerate(riders, 1):
+        area = int(rng.integers(8, 36))
         stations.append(
             Station(
                 f"{size.code}-XG{serial:03d}",
@@ -177,7 +187,8 @@ def place_stations(
                 site.xy,
                 _address(streets, site),
                 _RIDER_HOURS[(serial - 1) % len(_RIDER_HOURS)],
-                int(rng.integers(8, 36)),
+                area,
+                _places(area, 2.5, serial),
                 _some(_RIDER_FACILITIES, 5, rng),
                 "开放",
             )
@@ -206,6 +217,11 @@ def _centre_area(town: Town, areas: Areas, code: str, rng: np.random.Generator) 
         b.households for b, of in zip(town.buildings, areas.community_of, strict=True) if of == code
     )
     return round(households * 0.3 * float(rng.uniform(0.85, 1.2)) / 10) * 10
+
+
+def _places(area_m2: int, m2_each: float, serial: int) -> int:
+    """People served at a time: one on so many square metres, some stations fuller than others."""
+    return max(2, round(area_m2 / m2_each * (0.8 + 0.1 * (serial % 5))))
 
 
 class _Places:

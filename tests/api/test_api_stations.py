@@ -62,6 +62,19 @@ def test_a_patch_changes_the_fields_it_names_and_no_other(client, made):
     assert changed == {"status", "opening_hours", "version", "updated_at"}
 
 
+def test_places_are_counted_changed_and_unknown_again(client, made):
+    assert made["properties"]["places"] is None
+    answer = client.patch(address(made), json={"places": 24}, headers={"If-Match": '"1"'})
+    assert answer.json()["properties"]["places"] == 24
+    wrong = client.patch(address(made), json={"places": -1}, headers={"If-Match": '"2"'})
+    assert wrong.status_code == 422
+    assert "places" in wrong.text
+    half = client.patch(address(made), json={"places": 1.5}, headers={"If-Match": '"2"'})
+    assert half.status_code == 422
+    none = client.patch(address(made), json={"places": None}, headers={"If-Match": '"2"'})
+    assert none.json()["properties"]["places"] is None
+
+
 def test_the_second_of_two_editors_gets_the_present_row_and_nothing_is_lost(client, made):
     # QFieldCloud#429
     first = client.patch(address(made), json={"name": "甲"}, headers={"If-Match": '"1"'})

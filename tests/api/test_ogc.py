@@ -17,6 +17,7 @@ import httpx
 import pytest
 import shapely
 from morecantile import tms
+from sqlalchemy import text
 from tile_reader import read_tile
 from town import LAT, LON, STATIONS, buildings, lonlat
 
@@ -111,6 +112,38 @@ def test_items_are_paged_filtered_and_counted(client):
     assert (
         client.get(f"/ogc/collections/stations/items/{one[0]['id']}").json()["id"] == one[0]["id"]
     )
+
+
+def test_capacity_cost_and_facilities_are_columns(client, town):
+    with town.transaction("test") as connection:
+        connection.execute(text("UPDATE stations SET places = 12 WHERE code = 'S1'"))
+        connection.execute(
+            text(
+                "INSERT INTO premises (code, kind, name, area_m2, cost, facilities, source, geom)"
+                " VALUES ('P1', 'shop', '临街铺', 60, 80000, '{rest,water}', 'test',"
+                " ST_SetSRID(ST_MakePoint(:lon, :lat), 4326)),"
+                " ('P2', 'shop', '', NULL, NULL, NULL, 'test',"
+                " ST_SetSRID(ST_MakePoint(:lon, :lat), 4326))"
+            ),
+            {"lon": LON, "lat": LAT},
+        )
+
+    def items(name: str, query: str = "") -> dict[str, dict]:
+        found = client.get(f"/ogc/collections/{name}/items{query}").json()["features"]
+        return {f["properties"]["code"]: f["properties"] for f in found}
+
+    assert items("stations")["S1"]["places"] == 12
+    assert items("stations", "?filter=places%20%3E%2010").keys() == {"S1"}
+    premises = items("premises")
+    assert (premises["P1"]["cost"], premises["P1"]["facilities"]) == (80000, "rest;water")
+    assert (premises["P2"]["cost"], premises["P2"]["facilities"]) == (None, None)
+    # The layer's own answer has the same.
+    layer = client.get("/api/v1/layers/premises").json()["features"]
+    own = {f["properties"]["code"]: f["properties"] for f in layer}
+    assert (own["P1"]["cost"], own["P1"]["facilities"]) == (80000, ["rest", "water"])
+    assert own["P2"]["facilities"] is None
+    queryables = client.get("/ogc/collections/premises/queryables").json()["properties"]
+    assert {"cost", "facilities", "area_m2"} <= queryables.keys()
 
 
 def test_tiles_hold_the_collection_under_its_name(client, tmp_path):

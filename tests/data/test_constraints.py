@@ -99,6 +99,8 @@ NONSENSE = [
     ("stations", {"area_m2": 0}, "area_m2"),
     ("stations", {"area_m2": float("nan")}, "area_m2"),
     ("stations", {"area_m2": float("inf")}, "area_m2"),
+    ("stations", {"places": -1}, "places"),
+    ("stations", {"places": 100_001}, "places"),
     ("stations", {"facilities": ["rest", "casino"]}, "facilities"),
     ("stations", {"facilities": [None]}, "facilities"),
     ("stations", {"geom": "SRID=4326;POINT(181 36)"}, "geom"),

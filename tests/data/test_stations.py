@@ -75,6 +75,7 @@ def test_every_broken_rule_is_listed_with_value_and_remedy(town):
         lat=118.1,
         opening_hours="每天 9-17",
         area_m2=-3,
+        places=-1,
         facilities=("water", "watr"),
         status="opened",
     )
@@ -82,7 +83,7 @@ def test_every_broken_rule_is_listed_with_value_and_remedy(town):
         create_station(connection, wrong)
     faults = {fault.field: fault for fault in caught.value.faults}
     assert set(faults) == {
-        "kind", "name", "lat", "opening_hours", "area_m2", "facilities", "status",
+        "kind", "name", "lat", "opening_hours", "area_m2", "places", "facilities", "status",
     }  # fmt: skip
     assert "red_station" in faults["kind"].remedy
     assert faults["facilities"].value == "watr"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -19,6 +21,7 @@ from geo.audit import (
     hour_of,
     reasons,
     second_nearest,
+    supply_for,
 )
 from geo.rulesets import RuleSetError, rule_set
 from geo.siting import pairs_of_seconds
@@ -229,6 +232,102 @@ def test_areas_of_stations_of_unknown_size_are_not_called_failing():
         a = list(table.code).index(code)
         expected = "unknown" if (table.station == a).any() else "fail"
         assert frame.loc[code, "verdict"] == expected
+
+
+def capacity(**terms):
+    rule = {"id": "a", "kind": "capacity", "title_zh": "甲", "level": "community"} | terms
+    return rule_set({"name": "x", "version": "1", "title_zh": "甲", "rules": [rule]}, origin="x")
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 10**6),
+    st.lists(st.none() | st.integers(0, 40), min_size=8, max_size=8),
+    st.sampled_from([0.5, 3, 10]),
+    st.none() | st.integers(1, 30),
+)
+def test_places_are_held_against_households_area_by_area(seed, counted, per_100, least):
+    homes, stations, areas, _ = made_city(seed)
+    places = np.array([np.nan if p is None else p for p in counted])
+    stations = replace(stations, places=places)
+    terms = {"places_per_100_households": per_100}
+    if least is not None:
+        terms["min_places"] = least
+    found = evaluate(capacity(**terms), homes, stations, areas, {}).rules[0]
+    table, frame = areas["community"], found.areas["community"].set_index("code")
+    verdicts = []
+    for a, code in enumerate(table.code):
+        households = int(homes.households[table.home == a].sum())
+        if households < 1:
+            assert code not in frame.index
+            continue
+        here = [p for p, of in zip(counted, table.station, strict=True) if of == a]
+        # Whole places: the least number that keeps the ratio, counted in tenths without rounding.
+        needed = max(-(-households * round(per_100 * 10) // 1000), least or 0)
+        seen = sum(p for p in here if p is not None)
+        verdict = "pass" if seen >= needed else "unknown" if None in here else "fail"
+        verdicts.append(verdict)
+        row = frame.loc[code]
+        assert (row["numerator"], row["denominator"], row["verdict"]) == (seen, needed, verdict)
+    assert (found.numerator, found.denominator) == (verdicts.count("pass"), len(verdicts))
+    assert found.facts["areas_unknown"] == verdicts.count("unknown")
+    assert found.facts["stations_without_places"] == counted.count(None)
+    whole = "fail" if "fail" in verdicts else "unknown" if "unknown" in verdicts else "pass"
+    assert found.verdict == whole
+
+
+def test_where_nobody_counted_places_a_rule_on_them_is_unknown_wherever_a_station_stands():
+    homes, stations, areas, _ = made_city(3)
+    found = evaluate(capacity(places_per_100_households=3), homes, stations, areas, {}).rules[0]
+    table, frame = areas["community"], found.areas["community"].set_index("code")
+    for code in frame.index:
+        a = list(table.code).index(code)
+        assert frame.loc[code, "verdict"] == ("unknown" if (table.station == a).any() else "fail")
+
+
+@pytest.mark.parametrize(
+    "terms",
+    [
+        {"m2_per_100_households": 30, "places_per_100_households": 3},
+        {"m2_per_100_households": 30, "min_places": 3},
+        {"places_per_100_households": 3, "households_per_station": 3000},
+    ],
+)
+def test_a_rule_counts_one_capacity(terms):
+    with pytest.raises(RuleSetError, match="at once"):
+        capacity(**terms)
+
+
+def test_access_shares_out_places_where_a_rule_counts_them():
+    homes, stations, _, away = made_city(5)
+    rules = open_rule_set("circle-10")
+    walked = walks_of(rules, homes, stations, away)[rules.rules[0].walk]
+    seats = np.arange(8.0)
+    by_places, by_area = capacity(places_per_100_households=3), capacity(m2_per_100_households=30)
+    counted = replace(stations, places=seats, area_m2=np.full(8, 100.0))
+    assert supply_for(by_places, counted) == "places"
+    assert supply_for(by_area, counted) == "area_m2"
+    assert supply_for(by_places, replace(counted, places=None)) == "area_m2"
+    assert supply_for(by_area, replace(counted, area_m2=np.full(8, np.nan))) == "places"
+
+    def shared(stations, supply):
+        figures = accessibility(
+            homes,
+            stations,
+            walked,
+            np.zeros(len(away)),
+            cutoff_s=600,
+            radius_m=600,
+            supply=supply,
+        )
+        return figures.supply, figures.access
+
+    # The same numbers, whatever they count.
+    name, access = shared(counted, "places")
+    assert name == "places"
+    assert np.array_equal(access, shared(replace(counted, area_m2=seats), "area_m2")[1])
+    assert not np.array_equal(access, shared(counted, "area_m2")[1])
+    assert shared(replace(counted, places=np.zeros(8)), "places")[0] == "stations"
 
 
 @settings(max_examples=25, deadline=None)

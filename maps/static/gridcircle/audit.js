@@ -8,6 +8,7 @@ Gridcircle.begin = function (map) {
   const minutes = (value) => (value === null || value === undefined ? "–" : `${number(value, 1)} ${w("minute")}`);
   const LEVELS = ["district", "street", "community", "grid", "compound"];
   const TREE = ["district", "street", "community", "grid"];
+  const UNKNOWN = ["stations_without_area", "stations_without_places", "hours_unknown", "areas_unknown", "areas_not_counted"];
   const base = `/api/v1/audits/${page.audit}`;
   let audit = null;
   let unit = "";
@@ -57,7 +58,8 @@ Gridcircle.begin = function (map) {
               r.facts.why ? w(r.facts.why)
                 : rule.mean ? `${number(r.value, 1)} ≤ ${number(rule.max_households)} · ${w("mean_required")}`
                 : `${number(r.numerator)} / ${number(r.denominator)} ${w(r.unit)} · ${share(r.value)} (${w("required")} ${percent(r.required)})`,
-              ` · ${rule.binding ? w("binding") : w("advisory_rule")} · ${w(`basis_${rule.basis}`)}`)));
+              ` · ${rule.binding ? w("binding") : w("advisory_rule")} · ${w(`basis_${rule.basis}`)}`),
+            ...UNKNOWN.filter((fact) => r.facts[fact] > 0).map((fact) => element("small", { class: "gc-unknown" }, w(`unknown_${fact}`, { n: number(r.facts[fact]) })))));
       })),
     );
   }
@@ -105,7 +107,7 @@ Gridcircle.begin = function (map) {
         element("td", {}, element("i", { style: { width: `${(100 * h[audit.unit]) / most}%` } })))))),
       element("table", {}, element("tbody", {},
         row(w("mean"), minutes(a.mean_minutes)), row(w("median"), minutes(a.median_minutes)), row(w("p90"), minutes(a.p90_minutes)),
-        row(w("gini"), number(a.gini_minutes, 2)), row(w("gini_access"), number(a.gini_access, 2)),
+        row(w("gini"), number(a.gini_minutes, 2)), row(w(a.supply ? `gini_access_${a.supply}` : "gini_access"), number(a.gini_access, 2)),
         ...(a.worst_area ? [row(w("worst"), `${a.worst_area.name || a.worst_area.code} ${share(a.worst_area.share)}`)] : []))));
   }
 
@@ -335,6 +337,7 @@ Gridcircle.begin = function (map) {
         row(w("off_network_h"), `${number(q.off_network)} ${unit}`), row(w("on_islands"), `${number(q.on_islands)} ${unit}`),
         row(w("stations_off"), number(q.stations_off_network.length)), row(w("stations_outside"), number(q.stations_outside.length)),
         row(w("no_hours"), number(q.stations_without_hours)), row(w("no_area"), number(q.stations_without_area)),
+        ...(q.stations_without_places === undefined ? [] : [row(w("no_places"), number(q.stations_without_places))]),
         row(w("gates"), number(q.gates_not_joined)))));
   }
 

@@ -257,6 +257,7 @@ window.Gridcircle = (function () {
         ...(about.address ? term(word("address"), about.address) : []),
         ...(about.community ? term(word("community"), about.community) : []),
         ...(about.area_m2 ? term(word("area"), `${number(about.area_m2)} ${word("m2")}`) : []),
+        ...(about.places === null || about.places === undefined ? [] : term(word("places"), number(about.places))),
       ),
       facilities.length
         ? element("ul", { class: "gc-facilities", "aria-label": word("facilities") }, ...facilities)

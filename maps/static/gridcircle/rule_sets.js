@@ -6,8 +6,8 @@ Gridcircle.begin = function () {
   const w = (key, values = {}) =>
     (page.auditWords[key] ?? key).replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
   const address = "/api/v1/rule-sets";
-  const NUMBERS = new Set(["minutes", "metres", "count", "m2_per_100_households", "min_m2", "households_per_station",
-    "min_households", "max_households", "max_people", "households_per_worker", "min_workers"]);
+  const NUMBERS = new Set(["minutes", "metres", "count", "m2_per_100_households", "min_m2", "places_per_100_households", "min_places",
+    "households_per_station", "min_households", "max_households", "max_people", "households_per_worker", "min_workers"]);
   const CHECKS = new Set(["mean", "whole_week"]);
   let sets = page.ruleSets;
   let draft = null;

@@ -62,6 +62,33 @@ def test_a_workbook_may_have_titles_above_its_header(tmp_path: Path) -> None:
     assert report.read == 1
 
 
+@pytest.mark.parametrize("title", ["座位数", "席位数", "工位数", "服务席位数", "places"])
+def test_places_are_whole_numbers_under_the_names_people_give_them(
+    tmp_path: Path, title: str
+) -> None:
+    path = write(
+        tmp_path / "s.csv",
+        f"id,lon,lat,{title}\nA,118.1,36.2,12个\nB,118.1,36.2,\nC,118.1,36.2,0\n"
+        "D,118.1,36.2,2.5\nE,118.1,36.2,若干\nF,118.1,36.2,-3\n",
+    )
+    frame, report = read_stations(path)
+    assert frame["places"].tolist() == [12, None, 0]
+    assert {(r.row, r.field) for r in report.rejected} == {(5, title), (6, title), (7, title)}
+    assert all(r.remedy for r in report.rejected)
+
+
+def test_a_ledger_without_places_leaves_those_counted_before(
+    database: Database, tmp_path: Path
+) -> None:
+    counted = write(tmp_path / "a.csv", "id,lon,lat,座位数\nA,118.1,36.2,12\n")
+    silent = write(tmp_path / "b.csv", "id,lon,lat,name\nA,118.1,36.2,西苑\n")
+    for path in (counted, silent):
+        assert not import_stations(database, path, actor="test").rejected
+    with database.connect() as connection:
+        row = connection.execute(text("SELECT name, places FROM stations")).one()
+    assert tuple(row) == ("西苑", 12)
+
+
 @pytest.mark.parametrize(
     ("written", "kept"),
     [
