@@ -27,8 +27,8 @@ from data.circles import Circles, City, Travel
 from data.city import CityFacts, read_city
 from data.coverage_runs import CoverageRun
 from data.database import Database, open_database
+from data.editions.edition import Edition
 from data.editions.nearest import StationTimes
-from data.editions.publishing import Edition
 from data.layers import Feature
 from data.memo import Memo
 from data.plans.design_worker import DesignWorker

@@ -25,8 +25,10 @@ from sqlalchemy import text
 from benchmarks.measure import machine, report
 from data.database import Database, open_database
 from data.plans.cells import cells_of
-from data.plans.create import GivenGrid, create_plan, plan_from_grids
+from data.plans.create import create_plan
 from data.plans.edits import edit
+from data.plans.from_grids import plan_from_grids
+from data.plans.given import GivenGrid
 from data.plans.reading import list_communities, list_grids, plan_tile, read_plan
 from data.plans.states import change_state
 from data.plans.undo import undo

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg
 from psycopg import errors
+from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from data.errors import ConflictError, Fault, InvalidRowError
@@ -155,14 +158,40 @@ def refusal(error: DBAPIError | psycopg.Error) -> GridcircleError | None:
     return None
 
 
+@contextmanager
+def refusals_explained() -> Iterator[None]:
+    """Raise what the database refuses inside as `refusal` says it; other errors as they are."""
+    try:
+        yield
+    except (DBAPIError, psycopg.Error) as error:
+        refused = refusal(error)
+        if refused is None:
+            raise
+        raise refused from error
+
+
+def prove(connection: Connection) -> None:
+    """Let the database look at what is pending now, and say what it refuses.
+
+    Raises
+    ------
+    GridcircleError
+        As `refusal`: for plans, if grids overlap, leave a gap or are not nested, whatever wrote
+        them.
+    """
+    with refusals_explained():
+        connection.execute(text("SET CONSTRAINTS ALL IMMEDIATE"))
+        connection.execute(text("SET CONSTRAINTS ALL DEFERRED"))
+
+
 def _invalid(table: str, field: str, reason: str, remedy: str, *, detail: str) -> InvalidRowError:
     fault = Fault(field, None, reason, remedy)
     return InvalidRowError(f"{table}.{field}: {reason}{detail}.", remedy=remedy, faults=(fault,))
 
 
-def _detail(text: Any) -> str:
-    return _cut(f" ({str(text).rstrip('.')})") if text else ""
+def _detail(words: Any) -> str:
+    return _cut(f" ({str(words).rstrip('.')})") if words else ""
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= 160 else text[:156] + " …)"
+def _cut(words: str) -> str:
+    return words if len(words) <= 160 else words[:156] + " …)"

@@ -10,9 +10,8 @@ from typing import Any, Literal
 
 import shapely
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
-from data.constraints import refusal
+from data.constraints import refusals_explained
 from data.errors import InvalidRowError, NotFoundError, StaleRowError
 from data.layers import read_feature
 from data.models import EDITED_TABLES, Base
@@ -280,7 +279,7 @@ def restore(
     taken = ", ".join(f'r."{name}"' for name in names)
     record = f"jsonb_populate_record(NULL::{table}, CAST(:image AS jsonb)) r"
     bound = {"row": row_id, "image": json.dumps(image), "table": table}
-    try:
+    with refusals_explained():
         version = connection.scalar(
             text(
                 f"UPDATE {table} t SET ({listed}) = ROW ({taken}) FROM {record}"
@@ -299,11 +298,6 @@ def restore(
                 ),
                 bound,
             )
-    except DBAPIError as error:
-        refused = refusal(error)
-        if refused is None:
-            raise
-        raise refused from error
     return Restored(row_id, int(version or 1), unlinked)
 
 

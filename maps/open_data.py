@@ -11,7 +11,7 @@ from xml.etree import ElementTree as ET
 
 import orjson
 
-from data.editions.publishing import Edition
+from data.editions.edition import Edition
 from maps.public_page import public_stations, public_words
 
 _COLUMNS = (

@@ -13,8 +13,8 @@ from typing import Any, Literal
 import jinja2
 
 from data.editions.checklist import VERIFIED_DAYS, days_since_verified
+from data.editions.edition import Edition
 from data.editions.models import REPORT_REASONS
-from data.editions.publishing import Edition
 from data.opening import TIME_ZONE, hours_in_words, timeline
 from maps.assets import STATIC, asset
 from maps.deeplinks import deep_links

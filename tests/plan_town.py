@@ -9,7 +9,8 @@ from sqlalchemy import Connection, text
 from town import lonlat
 
 from data.database import Database
-from data.plans.create import GivenGrid, plan_from_grids
+from data.plans.from_grids import plan_from_grids
+from data.plans.given import GivenGrid
 from data.plans.states import change_state
 
 

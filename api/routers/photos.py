@@ -25,7 +25,7 @@ from data.editions.photos import (
     remove_photo,
     set_photo,
 )
-from data.editions.publishing import SLUG
+from data.editions.publications import SLUG
 from data.errors import NotFoundError
 
 router = APIRouter(tags=["publications"])

@@ -18,7 +18,8 @@ from api.service import Service, ServiceDependency
 from data.accounts.account import Account, require
 from data.accounts.places import area_code
 from data.plans.create import create_plan
-from data.plans.edits import EditResult, edit
+from data.plans.edit_result import EditResult
+from data.plans.edits import edit
 from data.plans.feed import read_changes
 from data.plans.limits import change_plan, with_present_limits
 from data.plans.reach import require_own

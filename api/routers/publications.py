@@ -15,19 +15,16 @@ from api.rights import CurrentAccount, right
 from api.routers.stations import IfMatch
 from api.service import ServiceDependency
 from data.editions.checklist import CheckedStation
-from data.editions.publishing import (
+from data.editions.edition import list_editions
+from data.editions.publications import (
     Publication,
     PublicationDraft,
-    allow_stations,
     change_publication,
-    checked_stations,
     create_publication,
-    list_editions,
     list_publications,
-    publish,
     read_publication,
-    withdraw,
 )
+from data.editions.publishing import allow_stations, checked_stations, publish, withdraw
 from data.editions.reports import list_reports, resolve_report
 
 router = APIRouter(prefix="/api/v1/publications", tags=["publications"])

@@ -16,7 +16,8 @@ from api.routers.publications import WALKED
 from api.security import page_policy
 from api.service import ServiceDependency
 from data.editions.compound_map import as_geojson, read_compound_map
-from data.editions.publishing import preview_edition, read_publication
+from data.editions.publications import read_publication
+from data.editions.publishing import preview_edition
 from data.opening import TIME_ZONE
 from maps.compound_page import compound_page
 from maps.messages import LANGUAGES

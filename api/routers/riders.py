@@ -26,9 +26,10 @@ from api.service import Service, ServiceDependency
 from data.catchments import Origin, draw_catchments
 from data.editions.base_map import pack_base_map
 from data.editions.compound_editions import public_compounds
+from data.editions.edition import Edition, public_maps, read_edition
 from data.editions.nearest import RIDE_MAX_S, WALK_MAX_S, as_json
 from data.editions.photos import published_photo
-from data.editions.publishing import SLUG, Edition, public_maps, read_edition, read_publication
+from data.editions.publications import SLUG, read_publication
 from data.editions.reports import add_report
 from data.errors import NotFoundError
 from data.opening import TIME_ZONE

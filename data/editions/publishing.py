@@ -1,217 +1,30 @@
-"""Publications: set up, check, preview, publish as numbered editions, take off the net."""
+"""Publishing: check what a publication shows, make the next edition of it, take it off the net."""
 
 from __future__ import annotations
 
 import datetime as dt
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
 import orjson
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import IntegrityError
 
 from data.circles import City, Travel
-from data.constraints import refusal
 from data.editions.base_map import pack_base_map
-from data.editions.checklist import CheckedStation, check_stations, has_phone, read_candidates
-from data.errors import Fault, InvalidRowError, NotFoundError, StaleRowError
-from data.layers import area_id
-from data.models import STATION_KINDS
+from data.editions.checklist import CheckedStation, check_stations, read_candidates
+from data.editions.edition import Edition, keep_edition, next_number
+from data.editions.publications import Publication, hold_publication, read_publication
+from data.errors import Fault, InvalidRowError
 from data.opening import TIME_ZONE
 
-SLUG = re.compile(r"[a-z0-9][a-z0-9-]{1,38}[a-z0-9]")
-RESERVED_SLUGS = ("sw", "manifest", "static", "embed", "api")
 MOST_STATIONS = 1000
 """Stations in one edition; a larger city publishes by district."""
 FORMAT = 1
 """Of the content of an edition; what reads old editions looks at it."""
 
 Unready = Literal["refuse", "leave_out"]
-
-
-@dataclass(frozen=True, slots=True)
-class Publication:
-    """One station map, as its publishers see it.
-
-    Attributes
-    ----------
-    slug : str
-        Of its short address; never changes.
-    title, title_en : str
-    kinds : tuple of str
-    area : str or None
-        Code of an area; None for the whole city.
-    left_out : tuple of int
-        Ids of stations that are not shown.
-    state : str
-        draft, published or withdrawn.
-    current_number : int or None
-        Edition the short address shows.
-    version : int
-    updated_at : datetime
-    """
-
-    id: int
-    slug: str
-    title: str
-    title_en: str
-    kinds: tuple[str, ...]
-    area: str | None
-    left_out: tuple[int, ...]
-    state: str
-    current_number: int | None
-    version: int
-    updated_at: dt.datetime
-
-    def as_json(self) -> dict[str, Any]:
-        """Write as JSON members."""
-        return asdict(self)
-
-
-@dataclass(frozen=True, slots=True)
-class PublicationDraft:
-    """What somebody wants a publication to be; see `Publication`."""
-
-    slug: str
-    title: str
-    title_en: str = ""
-    kinds: tuple[str, ...] = ("rider_station",)
-    area: str | None = None
-    left_out: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Edition:
-    """One edition as it left the service.
-
-    Attributes
-    ----------
-    number : int
-        From 1.
-    published_at : datetime
-    editor : str
-        Who published it; not in `content`, for it does not leave.
-    digest : str
-        SHA-256 of content and base map, hexadecimal.
-    content : dict
-        Only what the public sees.
-    base_map : dict
-        As `data.editions.base_map.pack_base_map` makes it.
-    """
-
-    number: int
-    published_at: dt.datetime
-    editor: str
-    digest: str
-    content: dict[str, Any]
-    base_map: dict[str, Any]
-
-
-_COLUMNS = (
-    "id, slug, title, title_en, kinds, area, left_out, state, current_number, version, updated_at"
-)
-
-
-def list_publications(connection: Connection) -> list[Publication]:
-    """All publications, the one changed last first."""
-    rows = connection.execute(
-        text(f"SELECT {_COLUMNS} FROM publications ORDER BY updated_at DESC, id DESC")
-    )
-    return [_publication(row) for row in rows.mappings()]
-
-
-def read_publication(connection: Connection, slug: str, *, lock: bool = False) -> Publication:
-    """One publication.
-
-    Raises
-    ------
-    NotFoundError
-        If there is none of this slug.
-    """
-    row = (
-        connection.execute(
-            text(
-                f"SELECT {_COLUMNS} FROM publications WHERE slug = :slug"
-                + (" FOR UPDATE" if lock else "")
-            ),
-            {"slug": slug},
-        )
-        .mappings()
-        .one_or_none()
-    )
-    if row is None:
-        raise NotFoundError(
-            f"There is no publication {slug[:60]!r}.", remedy="List them: /api/v1/publications."
-        )
-    return _publication(row)
-
-
-def create_publication(connection: Connection, draft: PublicationDraft) -> Publication:
-    """Set up a publication; nothing is public yet.
-
-    Raises
-    ------
-    InvalidRowError
-        If the draft breaks a rule; every fault is listed.
-    ConflictError
-        If the slug is taken.
-    NotFoundError
-        If the area does not exist.
-    """
-    _refuse_faults(draft)
-    if draft.area is not None:
-        area_id(connection, draft.area)
-    try:
-        connection.execute(
-            text(
-                "INSERT INTO publications (slug, title, title_en, kinds, area, left_out)"
-                " VALUES (:slug, :title, :title_en, :kinds, :area, :left_out)"
-            ),
-            _values(draft),
-        )
-    except IntegrityError as error:
-        raise refusal(error) or error from error
-    return read_publication(connection, draft.slug)
-
-
-def change_publication(
-    connection: Connection, slug: str, changes: Mapping[str, Any], *, version: int
-) -> Publication:
-    """Change title, kinds, area or stations left out; what is published stays as it is.
-
-    Raises
-    ------
-    NotFoundError, StaleRowError, InvalidRowError
-    """
-    present = _lock(connection, slug, version)
-    draft = PublicationDraft(
-        **{
-            name: changes.get(name, getattr(present, name))
-            for name in ("slug", "title", "title_en", "kinds", "area", "left_out")
-        }
-    )
-    if draft.slug != slug:
-        raise InvalidRowError(
-            "The short address of a publication stays as it is: it is printed on walls.",
-            remedy="Set up another publication.",
-            faults=(Fault("slug", draft.slug, "cannot change", "Leave it out."),),
-        )
-    _refuse_faults(draft)
-    if draft.area is not None:
-        area_id(connection, draft.area)
-    connection.execute(
-        text(
-            "UPDATE publications SET title = :title, title_en = :title_en, kinds = :kinds,"
-            " area = :area, left_out = :left_out, version = version + 1, updated_at = now()"
-            " WHERE slug = :slug"
-        ),
-        _values(draft),
-    )
-    return read_publication(connection, slug)
 
 
 def checked_stations(
@@ -265,9 +78,9 @@ def preview_edition(
     InvalidRowError
         As `publish`.
     """
-    number = _next_number(connection, publication.id)
+    number = next_number(connection, publication.id)
     checked = checked_stations(connection, publication, city, travel)
-    return _edition(connection, publication, checked, number, editor="", unready=unready)
+    return _made(connection, publication, checked, number, editor="", unready=unready)
 
 
 def publish(
@@ -303,26 +116,11 @@ def publish(
         If no station is left, or `unready` is ``refuse`` and one is not ready; every station's
         bad checks are listed.
     """
-    publication = _lock(connection, slug, version)
-    number = _next_number(connection, publication.id)
+    publication = hold_publication(connection, slug, version)
+    number = next_number(connection, publication.id)
     checked = checked_stations(connection, publication, city, travel)
-    edition = _edition(connection, publication, checked, number, editor=editor, unready=unready)
-    connection.execute(
-        text(
-            "INSERT INTO editions (publication_id, number, published_at, editor, digest, content,"
-            " base_map) VALUES (:publication_id, :number, :published_at, :editor, :digest,"
-            " CAST(:content AS jsonb), CAST(:base_map AS jsonb))"
-        ),
-        {
-            "publication_id": publication.id,
-            "number": number,
-            "published_at": edition.published_at,
-            "editor": editor,
-            "digest": edition.digest,
-            "content": orjson.dumps(edition.content).decode(),
-            "base_map": orjson.dumps(edition.base_map).decode(),
-        },
-    )
+    edition = _made(connection, publication, checked, number, editor=editor, unready=unready)
+    keep_edition(connection, publication.id, edition)
     connection.execute(
         text(
             "UPDATE publications SET state = 'published', current_number = :number,"
@@ -342,7 +140,7 @@ def withdraw(connection: Connection, slug: str, *, version: int) -> Publication:
     InvalidRowError
         If it is not published.
     """
-    publication = _lock(connection, slug, version)
+    publication = hold_publication(connection, slug, version)
     if publication.state != "published":
         raise InvalidRowError(
             f"The publication {slug} is not published.", remedy="There is nothing to take off."
@@ -357,64 +155,7 @@ def withdraw(connection: Connection, slug: str, *, version: int) -> Publication:
     return read_publication(connection, slug)
 
 
-def list_editions(connection: Connection, publication_id: int) -> list[dict[str, Any]]:
-    """Number, time, editor, digest and count of stations of each edition, the newest first."""
-    rows = connection.execute(
-        text(
-            "SELECT number, published_at, editor, digest,"
-            " jsonb_array_length(content -> 'stations') AS stations"
-            " FROM editions WHERE publication_id = :id ORDER BY number DESC"
-        ),
-        {"id": publication_id},
-    )
-    return [dict(row) for row in rows.mappings()]
-
-
-def read_edition(connection: Connection, slug: str, number: int | None = None) -> Edition:
-    """Read a public edition: the current one, or an older one by number.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such publication or edition, or it has been taken off the net.
-    """
-    row = (
-        connection.execute(
-            text(
-                "SELECT e.number, e.published_at, e.editor, e.digest, e.content, e.base_map"
-                " FROM publications p JOIN editions e ON e.publication_id = p.id"
-                " WHERE p.slug = :slug AND p.state = 'published'"
-                " AND e.number = coalesce(CAST(:number AS integer), p.current_number)"
-            ),
-            {"slug": slug, "number": number},
-        )
-        .mappings()
-        .one_or_none()
-    )
-    if row is None:
-        which = "" if number is None else f" in edition {number}"
-        raise NotFoundError(
-            f"There is no station map {slug[:60]!r}{which}.",
-            remedy="It may have been taken down; ask who gave you the address.",
-        )
-    return Edition(**row)
-
-
-def public_maps(connection: Connection) -> list[dict[str, Any]]:
-    """Published maps for whoever looks for them: slug, titles, edition, date, stations."""
-    rows = connection.execute(
-        text(
-            "SELECT p.slug, e.content ->> 'title' AS title, e.content ->> 'title_en' AS title_en,"
-            " e.number, e.published_at, jsonb_array_length(e.content -> 'stations') AS stations"
-            " FROM publications p JOIN editions e"
-            " ON e.publication_id = p.id AND e.number = p.current_number"
-            " WHERE p.state = 'published' ORDER BY p.slug"
-        )
-    )
-    return [dict(row) for row in rows.mappings()]
-
-
-def _edition(
+def _made(
     connection: Connection,
     publication: Publication,
     checked: Sequence[CheckedStation],
@@ -509,78 +250,3 @@ def _refuse_unready(stations: Sequence[CheckedStation]) -> None:
             remedy="Mend them, leave them out, or publish with unready=leave_out.",
             faults=faults,
         )
-
-
-def _next_number(connection: Connection, publication_id: int) -> int:
-    newest = connection.execute(
-        text("SELECT max(number) FROM editions WHERE publication_id = :id"), {"id": publication_id}
-    ).scalar_one()
-    return (newest or 0) + 1
-
-
-def _lock(connection: Connection, slug: str, version: int) -> Publication:
-    present = read_publication(connection, slug, lock=True)
-    if present.version != version:
-        raise StaleRowError(
-            f"The publication {slug} is at version {present.version}, not {version}: "
-            "somebody changed it meanwhile.",
-            present={"properties": present.as_json()},
-            remedy=f"Look at it as it is now, then write again with version {present.version}.",
-        )
-    return present
-
-
-def _refuse_faults(draft: PublicationDraft) -> None:
-    faults = []
-    if SLUG.fullmatch(draft.slug) is None or draft.slug in RESERVED_SLUGS:
-        faults.append(
-            Fault(
-                "slug",
-                draft.slug[:60],
-                "is not a short address",
-                "Use 3 to 40 small letters, digits and hyphens, for example huantai-riders.",
-            )
-        )
-    for field in ("title", "title_en"):
-        words = getattr(draft, field)
-        if (field == "title" and not words.strip()) or len(words) > 80:
-            faults.append(
-                Fault(
-                    field,
-                    words[:40],
-                    "is empty or longer than 80 characters",
-                    "Give a short title.",
-                )
-            )
-        if has_phone(words):
-            faults.append(Fault(field, words[:40], "holds a mobile number", "Take it out."))
-        if any(ord(letter) < 32 or ord(letter) == 127 for letter in words):
-            faults.append(Fault(field, words[:40], "holds control characters", "One line only."))
-    if not draft.kinds:
-        faults.append(Fault("kinds", [], "is empty", f"Use: {', '.join(STATION_KINDS)}."))
-    faults += [
-        Fault("kinds", kind[:40], "is no kind of station", f"Use: {', '.join(STATION_KINDS)}.")
-        for kind in draft.kinds
-        if kind not in STATION_KINDS
-    ]
-    if faults:
-        raise InvalidRowError(
-            f"The publication breaks a rule: {faults[0].field} {faults[0].reason}.",
-            remedy=faults[0].remedy,
-            faults=tuple(faults),
-        )
-
-
-def _values(draft: PublicationDraft) -> dict[str, Any]:
-    return {
-        "slug": draft.slug,
-        "title": draft.title.strip(),
-        "title_en": draft.title_en.strip(),
-        "kinds": [kind for kind in STATION_KINDS if kind in draft.kinds],
-        "area": draft.area,
-        "left_out": sorted(set(draft.left_out)),
-    }
-
-
-def _publication(row: Mapping[Any, Any]) -> Publication:
-    return Publication(**{**row, "kinds": tuple(row["kinds"]), "left_out": tuple(row["left_out"])})

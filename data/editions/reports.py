@@ -7,8 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from data.editions.edition import Edition
 from data.editions.models import REPORT_REASONS
-from data.editions.publishing import Edition
 from data.errors import ConflictError, Fault, InvalidRowError, NotFoundError
 
 LONGEST_NOTE = 200

@@ -23,8 +23,9 @@ from data.importers.layers import TAKEN_CODE, read_layer
 from data.importers.report import ImportReport
 from data.importers.vectors import read_vector
 from data.plans.compare import compare_plans
-from data.plans.create import GivenGrid, PlanReport, plan_from_grids
 from data.plans.export import GBK_SHORT, TITLES
+from data.plans.from_grids import plan_from_grids
+from data.plans.given import GivenGrid, PlanReport
 from data.plans.imports import keep_import
 from data.plans.models import STAFF
 from data.plans.states import change_state

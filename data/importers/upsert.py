@@ -13,9 +13,8 @@ import psycopg
 import shapely
 from geoalchemy2 import Geometry
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
 
-from data.constraints import refusal
+from data.constraints import refusals_explained
 from data.errors import InvalidRowError
 from data.importers.report import UpsertCounts
 from data.models import EDITED_TABLES, Base
@@ -95,16 +94,10 @@ def upsert(
         raise ValueError(f"{table} is not a table of rows with a code.")
     columns = _columns(connection, table)
     frame, codes = _checked(table, frame, columns, key)
-    try:
-        with connection.begin_nested():
-            return _write(
-                connection, table, frame, columns, codes, source, key, replace_source=replace_source
-            )
-    except (DBAPIError, psycopg.Error) as error:
-        refused = refusal(error)
-        if refused is None:
-            raise
-        raise refused from error
+    with refusals_explained(), connection.begin_nested():
+        return _write(
+            connection, table, frame, columns, codes, source, key, replace_source=replace_source
+        )
 
 
 def _columns(connection: Connection, table: str) -> dict[str, _Column]:

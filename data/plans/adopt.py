@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from data.errors import InvalidRowError
 from data.plans.community import Community, load_community, require
 from data.plans.create import create_plan
-from data.plans.edits import EditResult, edit
+from data.plans.edit_result import EditResult
+from data.plans.edits import edit
 from data.plans.take import parts
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import shapely
@@ -13,11 +13,9 @@ from sqlalchemy import Connection
 from data.errors import InvalidRowError, NotFoundError
 from data.plans.branches import neighbours, require_branch
 from data.plans.community import Community, GridRow, load_community
+from data.plans.draft import Draft, Request
 from geo.branches import branches
 from geo.crs import project, projected_crs
-
-if TYPE_CHECKING:
-    from data.plans.edits import _Draft as Draft
 
 LEAST, MOST = 3, 50
 """Members of a branch, as `geo.branches` has them from the party's rules."""
@@ -93,7 +91,7 @@ def propose_branches(
     }
 
 
-def take_branches(_connection: Connection, draft: Draft, request: Any, _taken: set[str]) -> None:
+def take_branches(_connection: Connection, draft: Draft, request: Request) -> None:
     """Give grids their branches, and keep the numbers of members they were made from."""
     community = draft.community
     rows = [g for g in community.grids.values() if g.kind != "micro"]

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import shapely
 
+from data.errors import ConflictError
+
 COLUMN_M = 120.0
 """Grids whose middles are this near in longitude stand in one column, metres. Our reading."""
 
@@ -31,20 +33,51 @@ def is_grid_code(code: str, community_code: str) -> bool:
     return re.fullmatch(re.escape(prefix) + r"\d{3}", code) is not None
 
 
-def next_serials(community_code: str, taken: Iterable[str], count: int) -> list[int]:
-    """Find serials no grid of the community has or has had, lowest above all first.
+def grid_name(community_name: str, code: str) -> str:
+    """Write the name of a grid that nobody has named: by its serial."""
+    return f"{community_name}第{int(code[-3:])}网格"
+
+
+def new_codes(
+    community_code: str,
+    community_name: str,
+    taken: Iterable[str],
+    shapes: Sequence[shapely.Geometry],
+) -> list[str]:
+    """Give new grids codes no grid of the community has or has had.
+
+    Lowest above all first, and among themselves as everywhere: west to east, north to south.
+
+    Parameters
+    ----------
+    community_code, community_name : str
+    taken : iterable of str
+    shapes : sequence of Geometry
+        WGS84 degrees.
 
     Raises
     ------
-    ValueError
-        If none of the 999 is left.
+    ConflictError
+        If fewer of the 999 are left.
     """
+    codes = free_codes(community_code, community_name, taken, len(shapes))
+    return [codes[serial - 1] for serial in numbered(shapes)]
+
+
+def free_codes(
+    community_code: str, community_name: str, taken: Iterable[str], count: int
+) -> list[str]:
+    """Find codes as `new_codes` does, for as many grids, in order."""
     used = {int(code[-3:]) for code in taken if is_grid_code(code, community_code)}
     start = max(used, default=0) + 1
     free = [*range(start, 1000), *(n for n in range(1, start) if n not in used)]
     if len(free) < count:
-        raise ValueError(community_code)
-    return free[:count]
+        raise ConflictError(
+            f"{community_name} has used all its 999 grid numbers.",
+            remedy="Renumber the community.",
+            zh=(f"{community_name}的 999 个网格编号已经用完。", "请对本社区重新编号。"),
+        )
+    return [grid_code(community_code, serial) for serial in free[:count]]
 
 
 def numbered(shapes: Sequence[shapely.Geometry]) -> list[int]:

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Connection, text
 
+from data.plans.journal import note_event
 from data.plans.reading import require_plan
 
 _COLUMNS = "id, author, at, text, grid_id AS grid, ST_AsGeoJSON(geom, 9) AS point"
@@ -65,13 +66,7 @@ def add_comment(
         .mappings()
         .one()
     )
-    connection.execute(
-        text(
-            "INSERT INTO plan_edits (plan_id, kind, author, state, grids)"
-            " VALUES (:plan, 'comment', :author, 'event', :grids)"
-        ),
-        {"plan": plan_id, "author": author, "grids": [] if grid is None else [grid]},
-    )
+    note_event(connection, plan_id, "comment", author=author, grids=[] if grid is None else [grid])
     return _comment(row)
 
 

@@ -22,7 +22,7 @@ DECIMALS = 9
 """Decimals of a degree: all there are, so that a vertex comes back as the same vertex."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class GridRow:
     """One grid of a plan; ``shape`` in WGS84 degrees."""
 
@@ -30,12 +30,12 @@ class GridRow:
     code: str
     name: str
     kind: str
-    parent_id: int | None
-    branch: str
-    staff: tuple[int, ...]
-    crossings: tuple[Broken, ...]
-    version: int
     shape: shapely.Polygon
+    parent_id: int | None = None
+    branch: str = ""
+    staff: tuple[int, ...] = (0,) * len(STAFF)
+    crossings: tuple[Broken, ...] = ()
+    version: int = 1
     counts: Mapping[str, Any] | None = None
     """What is counted of this grid itself: of a micro-grid made by rule its kind, households,
     people, buildings and units; of a base grid its party members."""

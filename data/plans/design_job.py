@@ -16,8 +16,9 @@ from sqlalchemy import Connection, Row, text
 from data.database import Database
 from data.design_files import present_of
 from data.errors import InvalidRowError, NotFoundError
-from data.plans.create import GivenGrid, plan_from_grids
 from data.plans.design_cells import design_cells
+from data.plans.from_grids import plan_from_grids
+from data.plans.given import GivenGrid
 from data.plans.limits import set_limits
 from data.plans.models import STAFF
 from data.surroundings import in_metres, read_surroundings, surroundings

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from data.errors import NotFoundError
 from data.layers import Feature, check_bbox
-from data.plans.create import CameGrid, PlanReport
+from data.plans.given import CameGrid, PlanReport
 from data.plans.reading import MOST_GRIDS, require_plan
 from geo.partition import snapped
 

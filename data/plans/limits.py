@@ -8,10 +8,13 @@ from dataclasses import replace
 import orjson
 from sqlalchemy import Connection, text
 
+from data.constraints import prove
 from data.errors import ConflictError, StaleRowError
 from data.plans.community import Community, kept_crossings, load_community
 from data.plans.crossings import with_crossings
-from data.plans.edits import EditResult, prove, read_versions
+from data.plans.edit_result import EditResult
+from data.plans.images import with_versions
+from data.plans.journal import note_event
 from data.plans.reading import read_plan, require_plan
 from data.plans.states import hold_plan
 
@@ -84,12 +87,12 @@ def change_plan(
     )
     set_limits(connection, plan_id, household_limit, people_limit)
     changed = [key for key in after if before[key] != after[key]]
-    _note(
+    note_event(
         connection,
         plan_id,
         "name" if changed == ["name"] else "limits",
-        author,
-        {
+        author=author,
+        request={
             "before": {key: before[key] for key in changed},
             "after": {key: after[key] for key in changed},
         },
@@ -146,9 +149,7 @@ def with_present_limits(connection: Connection, done: EditResult) -> EditResult:
     if not written:
         return done
     prove(connection)
-    versions = read_versions(connection, written)
-    rows = {g: replace(r, version=versions.get(g, r.version)) for g, r in after.grids.items()}
-    return replace(done, after=replace(after, grids=rows))
+    return replace(done, after=with_versions(connection, after, written))
 
 
 def _write(
@@ -168,20 +169,3 @@ def _write(
             ],
         )
     return after, changed
-
-
-def _note(
-    connection: Connection, plan_id: int, kind: str, author: str, request: dict[str, object]
-) -> None:
-    connection.execute(
-        text(
-            "INSERT INTO plan_edits (plan_id, kind, author, state, request)"
-            " VALUES (:plan, :kind, :author, 'event', CAST(:request AS jsonb))"
-        ),
-        {
-            "plan": plan_id,
-            "kind": kind,
-            "author": author,
-            "request": orjson.dumps(request).decode(),
-        },
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -14,15 +14,13 @@ from sqlalchemy import Connection, text
 
 from data.errors import InvalidRowError
 from data.plans.community import Community, GridRow
-from data.plans.models import STAFF
+from data.plans.draft import Draft, Request
+from data.plans.nesting import pieces_inside
 from data.surroundings import in_metres, surroundings
+from geo.billionths import snapped
 from geo.cells import GRID_M, build_cells
 from geo.crs import projected_crs, unproject
 from geo.microgrids import EMPTY, KINDS, UNIT, Buildings, MicroGrids, microgrids
-from geo.partition import snapped
-
-if TYPE_CHECKING:
-    from data.plans.edits import _Draft as Draft
 
 Geometries = NDArray[np.object_]
 
@@ -87,8 +85,7 @@ def micro_of(connection: Connection, community: Community) -> list[MicroGrid]:
             continue
         parent = base[int(made.grid[n])]
         degrees = snapped(shapely.transform(polygon, lambda xy: unproject(xy, crs)))
-        inside = shapely.intersection(shapely.make_valid(degrees), parent.shape, grid_size=1e-9)
-        pieces = [p for p in shapely.get_parts(inside) if p.geom_type == "Polygon"]
+        pieces = pieces_inside(shapely.make_valid(degrees), parent.shape)
         if not pieces:
             continue
         serial = int(made.serial[n])
@@ -110,7 +107,7 @@ def micro_of(connection: Connection, community: Community) -> list[MicroGrid]:
     return result
 
 
-def make_microgrids(connection: Connection, draft: Draft, _request: Any, _taken: set[str]) -> None:
+def make_microgrids(connection: Connection, draft: Draft, _request: Request) -> None:
     """Put micro-grids by rule in the place of those the community has."""
     put_microgrids(draft, micro_of(connection, draft.community))
 
@@ -143,13 +140,11 @@ def put_microgrids(draft: Draft, made: Sequence[MicroGrid]) -> None:
             name=one.name,
             kind="micro",
             parent_id=one.parent,
-            branch="" if before is None else before.branch,
-            staff=(0,) * len(STAFF) if before is None else before.staff,
-            crossings=(),
-            version=1 if before is None else before.version,
             shape=one.shape,
             counts=one.counts,
         )
+        if before is not None:
+            row = replace(row, branch=before.branch, staff=before.staff, version=before.version)
         if before is not None and shapely.equals_identical(before.shape, row.shape):
             same = replace(row, shape=before.shape)
             row = before if same == before else same

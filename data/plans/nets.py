@@ -14,7 +14,8 @@ from sqlalchemy import Connection, text
 from data.errors import InvalidRowError
 from data.layers import Feature
 from data.plans.community import Community, load_community
-from data.plans.create import GivenGrid, PlanReport, plan_from_grids
+from data.plans.from_grids import plan_from_grids
+from data.plans.given import GivenGrid, PlanReport
 from data.plans.reading import require_plan
 from geo.overlay import Net, Overlaid, overlay
 

@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 from data.errors import InvalidRowError, NotFoundError
 from data.plans.cells import cells_of_buildings
 from data.plans.community import Community
+from data.plans.nesting import pieces_inside
 
 
 def building_patch(
@@ -63,9 +64,8 @@ def _own_parts(
         grid = community.grids.get(int(community.grid_of[n]))
         if grid is None:
             continue
-        cell = shapely.intersection(shape, grid.shape, grid_size=1e-9)
         home = shapely.Point(community.point[n])
-        pieces = [p for p in shapely.get_parts(cell) if p.geom_type == "Polygon"]
+        pieces = pieces_inside(shape, grid.shape)
         if pieces:
             parts[n] = pieces[int(np.argmin(shapely.distance(pieces, home)))]
     return parts

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from sqlalchemy import Connection, text
 
 from data.errors import ConflictError, InvalidRowError
+from data.plans.journal import note_event
 from data.plans.reading import no_plan
 
 _WAYS = {
@@ -77,7 +77,13 @@ def change_state(
             )
         ).scalars()
         for other in earlier:
-            _note(connection, other, "archived", author, f"replaced by plan {plan_id}")
+            note_event(
+                connection,
+                other,
+                "state",
+                author=author,
+                request={"to": "archived", "comment": f"replaced by plan {plan_id}"},
+            )
     connection.execute(
         text(
             "UPDATE plans SET state = CAST(:to AS text), version = version + 1, published_at ="
@@ -88,7 +94,7 @@ def change_state(
     )
     if to == "published":
         _publish(connection, plan_id)
-    _note(connection, plan_id, to, author, comment)
+    note_event(connection, plan_id, "state", author=author, request={"to": to, "comment": comment})
 
 
 def hold_plan(connection: Connection, plan_id: int) -> Any:
@@ -106,20 +112,6 @@ def hold_plan(connection: Connection, plan_id: int) -> Any:
     if row is None:
         raise no_plan(plan_id)
     return row
-
-
-def _note(connection: Connection, plan_id: int, to: str, author: str, comment: str) -> None:
-    connection.execute(
-        text(
-            "INSERT INTO plan_edits (plan_id, kind, author, state, request)"
-            " VALUES (:plan, 'state', :author, 'event', CAST(:request AS jsonb))"
-        ),
-        {
-            "plan": plan_id,
-            "author": author,
-            "request": orjson.dumps({"to": to, "comment": comment}).decode(),
-        },
-    )
 
 
 def _publish(connection: Connection, plan_id: int) -> None:

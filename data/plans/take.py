@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import shapely
@@ -14,13 +14,12 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from sqlalchemy import Connection
 
-from data.errors import ConflictError, InvalidRowError, NotFoundError
-from data.plans.codes import grid_code, next_serials
+from data.errors import InvalidRowError, NotFoundError
+from data.plans.codes import free_codes
 from data.plans.community import Community, GridRow, load_community
+from data.plans.draft import Draft, Request
+from data.plans.journal import used_codes
 from geo.crs import project, projected_crs
-
-if TYPE_CHECKING:
-    from data.plans.edits import _Draft as Draft
 
 APART_M = 0.5
 """Outlines nowhere further apart than this, on average, are the same line drawn twice, metres."""
@@ -138,7 +137,7 @@ def read_parts(
     }
 
 
-def take(connection: Connection, draft: Draft, request: Any, taken: set[str]) -> None:
+def take(connection: Connection, draft: Draft, request: Request) -> None:
     """Bring grids of a proposal into a community that is being edited.
 
     Without ``grids`` the whole community is taken, vertex by vertex. With them only the grids
@@ -193,6 +192,7 @@ def take(connection: Connection, draft: Draft, request: Any, taken: set[str]) ->
     if len(touched) == len(found):
         _take_all(draft, proposal)
         return
+    taken = used_codes(connection, community)
     for part in touched:
         if part.changes:
             _take_part(draft, proposal, part, taken)
@@ -243,14 +243,14 @@ def _take_part(draft: Draft, proposal: Community, part: Part, taken: set[str]) -
     shapes = np.array([g.shape for g in theirs], object)
     whole = rows[0].id
     if len(rows) > 1:
-        change = _now(draft).partition().merge([r.id for r in rows])
+        change = draft.now().partition().merge([r.id for r in rows])
         whole = next(iter(change.parents))
-        draft.take(change)
+        draft.apply(change)
     faces = {whole: draft.rows[whole].shape}
     if len(theirs) > 1:
         line = _inner_lines(shapes)
-        change = _now(draft).partition().split(whole, line, pieces=len(theirs))
-        draft.take(change)
+        change = draft.now().partition().split(whole, line, pieces=len(theirs))
+        draft.apply(change)
         faces = {g: change.after[g] for g in change.after if g == whole or g < 0}
     place = list(faces)
     share = shapely.area(
@@ -280,10 +280,6 @@ def _take_part(draft: Draft, proposal: Community, part: Part, taken: set[str]) -
     draft.removed[:] = [g for g in draft.removed if g not in used]
     draft.removed += [r.id for r in rows if r.id not in used and r.id not in draft.removed]
     draft.lineage += _lineage(draft.community, proposal, set(part.grids))
-
-
-def _now(draft: Draft) -> Community:
-    return replace(draft.community, grids=draft.rows, outline=draft.outline)
 
 
 def _inner_lines(shapes: NDArray[np.object_]) -> shapely.Geometry:
@@ -342,15 +338,7 @@ def _free_codes(
 ) -> Iterator[str]:
     count = sum(row.code in remaining for row in theirs)
     used = taken | {row.code for row in theirs} | remaining | set(old)
-    try:
-        serials = next_serials(draft.community.code, used, count) if count else []
-    except ValueError as error:
-        raise ConflictError(
-            f"{draft.community.name} has used all its 999 grid numbers.",
-            remedy="Renumber the community.",
-            zh=(f"{draft.community.name}的 999 个网格编号已经用完。", "请对本社区重新编号。"),
-        ) from error
-    return (grid_code(draft.community.code, serial) for serial in serials)
+    return iter(free_codes(draft.community.code, draft.community.name, used, count))
 
 
 def _lineage(

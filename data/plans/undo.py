@@ -7,10 +7,13 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from data.constraints import prove
 from data.errors import ConflictError, NotFoundError
 from data.plans.buildings import assign_buildings
 from data.plans.community import load_community, require
-from data.plans.edits import EditResult, prove, write_images
+from data.plans.edit_result import EditResult
+from data.plans.images import write_images
+from data.plans.journal import note_event
 
 
 def undo(
@@ -103,21 +106,15 @@ def _step(
     write_images(connection, plan_id, found.community_id, image)
     # Buildings that came after the edit are in no image of it.
     assign_buildings(connection, plan_id, found.community_id)
-    seq = connection.execute(
-        text(
-            "INSERT INTO plan_edits (plan_id, community_id, kind, author, state, request, grids)"
-            " VALUES (:plan, :community, :kind, :author, 'event',"
-            " jsonb_build_object('of', CAST(:of AS bigint)), :grids) RETURNING seq"
-        ),
-        {
-            "plan": plan_id,
-            "community": found.community_id,
-            "kind": "undo" if back else "redo",
-            "author": author,
-            "of": found.seq,
-            "grids": found.grids,
-        },
-    ).scalar_one()
+    seq = note_event(
+        connection,
+        plan_id,
+        "undo" if back else "redo",
+        author=author,
+        request={"of": found.seq},
+        community_id=found.community_id,
+        grids=found.grids,
+    )
     connection.execute(
         text("UPDATE plan_edits SET state = :state, undone_seq = :undone WHERE seq = :seq"),
         {

@@ -9,7 +9,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from data.editions.publishing import Edition
+from data.editions.edition import Edition
 from data.opening import TIME_ZONE
 from maps.print.sheet import (
     GOLD,

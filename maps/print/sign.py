@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import shapely
 
-from data.editions.publishing import Edition
+from data.editions.edition import Edition
 from data.opening import TIME_ZONE
 from maps.print.poster import WORDS
 from maps.print.sheet import (

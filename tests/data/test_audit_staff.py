@@ -16,7 +16,8 @@ from town import seed_layers
 from data.audits.staff import with_workers, workers_in_file, workers_in_plan
 from data.database import Database
 from data.errors import SourceFileError
-from data.plans.create import GivenGrid, plan_from_grids
+from data.plans.from_grids import plan_from_grids
+from data.plans.given import GivenGrid
 from data.plans.states import change_state
 from geo.audit import AreaTable, Homes, StationTable, evaluate
 from geo.rulesets import rule_set

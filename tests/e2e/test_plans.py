@@ -18,7 +18,8 @@ from sqlalchemy import text
 from town import line, lonlat, polygon, seed_layers, seed_network
 
 from data.database import Database
-from data.plans.create import GivenGrid, plan_from_grids
+from data.plans.from_grids import plan_from_grids
+from data.plans.given import GivenGrid
 from data.settings import Settings
 
 DESKTOP = {"width": 1400, "height": 900}

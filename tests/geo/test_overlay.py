@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import shapely
 
+from geo.billionths import snapped
 from geo.overlay import Net, overlay
-from geo.partition import snapped
 
 X, Y = 1 / 89_000, 1 / 111_320
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from data.editions.base_map import encode
-from data.editions.publishing import Edition
+from data.editions.edition import Edition
 from maps.print.font import can_write, font_for
 from maps.print.poster import poster
 from maps.print.sheet import Frame, Sheet, as_png, icon_png, qr_png, qr_svg, spread

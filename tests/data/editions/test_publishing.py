@@ -16,19 +16,14 @@ from town import lonlat, seed_layers, seed_network
 from data.circles import Circles
 from data.database import Database
 from data.editions.base_map import decode, encode
-from data.editions.publishing import (
+from data.editions.edition import list_editions, public_maps, read_edition
+from data.editions.publications import (
     PublicationDraft,
     change_publication,
-    checked_stations,
     create_publication,
-    list_editions,
-    preview_edition,
-    public_maps,
-    publish,
-    read_edition,
     read_publication,
-    withdraw,
 )
+from data.editions.publishing import checked_stations, preview_edition, publish, withdraw
 from data.editions.reports import add_report, list_reports, resolve_report, without_personal_data
 from data.errors import ConflictError, InvalidRowError, NotFoundError, StaleRowError
 from data.settings import Settings

@@ -134,7 +134,7 @@ def test_a_file_with_a_branch_on_grids_apart_says_so(
 @given(st.lists(st.integers(0, 2), min_size=16, max_size=16))
 def test_groups_are_those_of_a_flood_fill(names: list[int]) -> None:
     """On a board of sixteen squares, against a search over neighbours by row and column."""
-    blank = GridRow(0, "", "", "base", None, "", (0,) * 5, (), 1, shapely.box(0, 0, 1, 1))
+    blank = GridRow(id=0, code="", name="", kind="base", shape=shapely.box(0, 0, 1, 1))
     rows = [
         dataclasses.replace(
             blank,

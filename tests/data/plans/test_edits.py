@@ -10,7 +10,8 @@ from sqlalchemy import text
 
 from data.errors import ConflictError, StaleRowError
 from data.plans.community import load_community
-from data.plans.edits import EditResult, edit
+from data.plans.edit_result import EditResult
+from data.plans.edits import edit
 from data.plans.reading import list_communities, list_grids, list_lineage, read_plan
 from data.plans.undo import redo, undo
 from geo.errors import PartitionError

@@ -9,7 +9,8 @@ from plan_town import PlanTown, line, patch
 
 from data.errors import ConflictError, InvalidRowError, NotFoundError
 from data.plans.community import Community, load_community
-from data.plans.edits import EditResult, edit
+from data.plans.edit_result import EditResult
+from data.plans.edits import edit
 from data.plans.reading import list_grids
 from geo.errors import PartitionError
 

@@ -16,8 +16,9 @@ from data.database import Database
 from data.errors import ConflictError, InvalidRowError, NotFoundError
 from data.plans.cells import cells_of
 from data.plans.community import Community, load_community
-from data.plans.create import GivenGrid, plan_from_grids
 from data.plans.edits import edit
+from data.plans.from_grids import plan_from_grids
+from data.plans.given import GivenGrid
 from data.plans.undo import redo, undo
 from geo.errors import PartitionError
 
