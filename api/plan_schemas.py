@@ -259,6 +259,22 @@ class Step(_Strict):
     community: Id | None = None
 
 
+class Looked(_Strict):
+    """Undecided places and conflicts of an import that somebody has looked at, or not."""
+
+    places: list[Id] = Field(default=[], max_length=5000, description="Ids of places.")
+    conflicts: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        default=[], max_length=5000, description="Codes of grids in conflict."
+    )
+    looked: bool = Field(True, description="False opens them again.")
+
+    @model_validator(mode="after")
+    def _something(self) -> Looked:
+        if not self.places and not self.conflicts:
+            raise ValueError("name at least one place or conflict")
+        return self
+
+
 class StateChange(_Strict):
     """Where a plan is to go."""
 

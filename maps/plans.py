@@ -37,7 +37,7 @@ def plan_import_page(context: PageContext, plan: int) -> str:
     context : PageContext
     plan : int
     """
-    return _page(context, "plan_import", data={"plan": plan})
+    return _page(context, "plan_import", data={"plan": plan}, scripts=("plan_changes",))
 
 
 def plan_edit_page(context: PageContext, plan: int) -> str:

@@ -24,6 +24,7 @@ from starlette.responses import Response
 
 from api.errors import BadUploadError
 from api.parameters import parse_bbox
+from api.plan_schemas import Looked
 from api.responses import GeoJsonResponse, JsonResponse
 from api.rights import CurrentAccount, right
 from api.schemas import BBox, FeatureCollection, RowId
@@ -31,8 +32,15 @@ from api.service import Service, ServiceDependency
 from data.errors import NotFoundError, SourceFileError
 from data.importers.grids import GridImport, import_grids
 from data.importers.uploads import clean_stem, opened_upload
-from data.plans.imports import list_import_grids, list_places, read_import
-from data.plans.reading import MOST_GRIDS, read_plan
+from data.plans.import_looks import count_looks, open_warning, tick_off
+from data.plans.imports import (
+    MOST_UNDECIDED,
+    list_import_grids,
+    list_places,
+    read_import,
+    require_import,
+)
+from data.plans.reading import MOST_GRIDS, read_plan, require_plan
 from geo.datums import DATUMS
 from geo.repair import TOLERANCE_M
 
@@ -153,10 +161,58 @@ def progress_of(service: ServiceDependency, name: str) -> Response:
 @router.get(
     "/{plan_id}/import", summary="What a plan was imported from", openapi_extra=right("viewer")
 )
-def report(service: ServiceDependency, plan_id: RowId) -> Response:
+def report(
+    service: ServiceDependency,
+    plan_id: RowId,
+    listed: Annotated[
+        int, Query(ge=0, le=MOST_UNDECIDED, description="Most undecided places in the answer.")
+    ] = MOST_UNDECIDED,
+) -> Response:
     """Read file, counts, places that nobody decided, conflicts, rows and columns left out."""
     with service.database.connect() as connection:
-        return JsonResponse(read_import(connection, plan_id), headers={"Cache-Control": "no-cache"})
+        told = read_import(connection, plan_id, listed=listed)
+    return JsonResponse(told, headers={"Cache-Control": "no-cache"})
+
+
+@router.get(
+    "/{plan_id}/import/open",
+    summary="What of an import nobody has looked at",
+    openapi_extra=right("viewer"),
+)
+def left_open(service: ServiceDependency, plan_id: RowId) -> Response:
+    """Counts, and a warning that names the first of them; ``warning`` is null where none is."""
+    with service.database.connect() as connection:
+        require_plan(connection, plan_id)
+        told = {
+            "looks": count_looks(connection, plan_id).to_dict(),
+            "warning": open_warning(connection, plan_id),
+        }
+    return JsonResponse(told, headers={"Cache-Control": "no-cache"})
+
+
+@router.post(
+    "/{plan_id}/import/looks",
+    summary="Tick off what an import left open",
+    openapi_extra=right("planner"),
+)
+def looks(
+    service: ServiceDependency, account: CurrentAccount, plan_id: RowId, body: Looked
+) -> Response:
+    """Note who has looked at undecided places and conflicts, or with ``looked: false`` open them.
+
+    All of them or none, in one transaction. Takes a planner of each community they are in (403),
+    and a plan that is a draft or in review (409). What was ticked off before keeps who and when.
+    """
+    with service.database.transaction(actor=account.name) as connection:
+        done = tick_off(
+            connection,
+            account,
+            plan_id,
+            places=body.places,
+            conflicts=body.conflicts,
+            looked=body.looked,
+        )
+    return JsonResponse(done)
 
 
 @router.get(
@@ -171,13 +227,25 @@ def places(
     plan_id: RowId,
     bbox: BBox = None,
     decided: Annotated[bool | None, Query(description="Only those that were, or were not.")] = None,
+    looked: Annotated[
+        bool | None, Query(description="Only those somebody has looked at, or nobody has.")
+    ] = None,
+    after: Annotated[
+        int | None, Query(ge=1, description="Id of a place: only those that follow it.")
+    ] = None,
     limit: Annotated[int, Query(ge=1, le=MOST_GRIDS)] = MOST_GRIDS,
 ) -> Response:
     """Gaps, overlaps, loose pieces and parts outside, the undecided first, the largest first."""
     with service.database.connect() as connection:
-        read_import(connection, plan_id)
+        require_import(connection, plan_id)
         found = list_places(
-            connection, plan_id, bbox=parse_bbox(bbox), decided=decided, limit=limit
+            connection,
+            plan_id,
+            bbox=parse_bbox(bbox),
+            decided=decided,
+            looked=looked,
+            after=after,
+            limit=limit,
         )
     return _features(found)
 
@@ -199,7 +267,7 @@ def import_sides(
 ) -> Response:
     """Grids of the file before and after the repair; ``changed`` says whether they differ."""
     with service.database.connect() as connection:
-        read_import(connection, plan_id)
+        require_import(connection, plan_id)
         found = list_import_grids(
             connection, plan_id, side, bbox=parse_bbox(bbox), codes=code, limit=limit
         )

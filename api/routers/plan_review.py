@@ -26,6 +26,7 @@ from data.plans.comments import add_comment, list_comments
 from data.plans.compare import compare_plans
 from data.plans.export import FORMATS, export_plan
 from data.plans.feed import Changes, read_changes
+from data.plans.import_looks import open_warning
 from data.plans.nets import merge_nets
 from data.plans.reach import require_reach
 from data.plans.reading import newest_edit, read_plan
@@ -68,6 +69,7 @@ def state(
 
     Publishing and archiving take a publisher of the whole city. Who plans some areas only sends,
     and takes back, plans that change nothing outside these (403 names the grids).
+    ``warnings`` names what of an import nobody has looked at yet; it holds nothing up.
     """
     if body.to in ("published", "archived"):
         require(account, "publisher", WHOLE_CITY)  # a plan covers all of it
@@ -76,7 +78,9 @@ def state(
             hold_plan(connection, plan_id)
             require_reach(connection, account, plan_id)
         change_state(connection, plan_id, body.to, author=account.name, comment=body.comment)
-        return JsonResponse(read_plan(connection, plan_id))
+        warning = open_warning(connection, plan_id) if body.to in ("review", "published") else None
+        told = read_plan(connection, plan_id) | {"warnings": [warning] if warning else []}
+    return JsonResponse(told)
 
 
 @router.get("/{plan_id}/comments", summary="Comments on a plan", openapi_extra=right("viewer"))

@@ -169,6 +169,7 @@ def import_grids(
             file_name=path.name,
             author=actor,
             tolerance_m=tolerance_m,
+            conflicts=report.conflicts,
             report=_kept(report, based_on),
         )
         if publish:
@@ -188,9 +189,9 @@ _TITLES = {
 
 
 def _kept(report: GridImport, based_on: int | None) -> dict[str, Any]:
-    """What stays readable with the plan; places and grids have tables of their own."""
+    """What stays readable with the plan; places, conflicts and grids have tables of their own."""
     said = report.to_dict()
-    names = ("read", "rejected", "left_out_columns", "warnings", "conflicts", "changed_in_file")
+    names = ("read", "rejected", "left_out_columns", "warnings", "changed_in_file")
     repair = ("moved_m2", "added", "left_out", "renamed", "branches")
     return (
         {name: said[name] for name in names}
@@ -375,8 +376,10 @@ def _conflicts(
     }
     edits = connection.execute(
         text(
-            "SELECT e.kind, e.author, e.at, coalesce(o.before, e.before) AS before,"
+            "SELECT e.kind, e.author, e.at, a.code AS community,"
+            " coalesce(o.before, e.before) AS before,"
             " coalesce(o.after, e.after) AS after FROM plan_edits e"
+            " LEFT JOIN areas a ON a.id = e.community_id"
             " LEFT JOIN plan_edits o ON e.kind IN ('undo', 'redo')"
             "  AND o.seq = (e.request ->> 'of')::bigint"
             " WHERE e.plan_id = :plan AND e.seq > :seq ORDER BY e.seq"
@@ -406,6 +409,7 @@ def _conflicts(
     conflicts = [
         {
             "code": code,
+            "community": last[code].community,
             "kind": last[code].kind,
             "author": last[code].author,
             "at": last[code].at.isoformat(),

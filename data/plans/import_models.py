@@ -25,6 +25,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from data.models import Base
 
+_LOOKED = "(looked_by IS NULL) = (looked_at IS NULL)"
+
 
 class PlanImport(Base):
     """The file a plan was made from, and the report of it."""
@@ -66,7 +68,10 @@ class PlanImportPlace(Base):
     """A gap, an overlap, a loose piece or a part outside, and who has it now."""
 
     __tablename__ = "plan_import_places"
-    __table_args__ = (Index("ix_plan_import_places_plan", "plan_id", "decided"),)
+    __table_args__ = (
+        CheckConstraint(_LOOKED, name="looked"),
+        Index("ix_plan_import_places_plan", "plan_id", "decided"),
+    )
 
     id: Mapped[int] = mapped_column(BigInteger, Identity(), primary_key=True)
     plan_id: Mapped[int] = mapped_column(ForeignKey("plan_imports.plan_id", ondelete="CASCADE"))
@@ -78,3 +83,27 @@ class PlanImportPlace(Base):
     width_m: Mapped[float] = mapped_column(Float)
     decided: Mapped[bool] = mapped_column(Boolean)
     geom: Mapped[Any] = mapped_column(Geometry("GEOMETRY", srid=4326))
+    looked_by: Mapped[str | None] = mapped_column(Text)
+    looked_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))
+
+
+class PlanImportConflict(Base):
+    """A grid that somebody changed in the plan after the file was exported from it."""
+
+    __tablename__ = "plan_import_conflicts"
+    __table_args__ = (CheckConstraint(_LOOKED, name="looked"),)
+
+    plan_id: Mapped[int] = mapped_column(
+        ForeignKey("plan_imports.plan_id", ondelete="CASCADE"), primary_key=True
+    )
+    code: Mapped[str] = mapped_column(Text, primary_key=True)
+    community: Mapped[str | None] = mapped_column(Text)
+    """Code of its community; None where that is not known any more."""
+    kind: Mapped[str] = mapped_column(String(32))
+    """The last edit of it, by whom and when."""
+    author: Mapped[str] = mapped_column(Text)
+    at: Mapped[dt.datetime] = mapped_column(DateTime(timezone=True))
+    in_file: Mapped[str | None] = mapped_column(String(16))
+    """What the file changed of it; None for nothing."""
+    looked_by: Mapped[str | None] = mapped_column(Text)
+    looked_at: Mapped[dt.datetime | None] = mapped_column(DateTime(timezone=True))

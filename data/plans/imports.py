@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from data.errors import NotFoundError
 from data.layers import Feature, check_bbox
 from data.plans.given import CameGrid, PlanReport
+from data.plans.import_looks import count_looks, list_conflicts
 from data.plans.reading import MOST_GRIDS, require_plan
 from geo.partition import snapped
 
@@ -31,6 +32,7 @@ def keep_import(
     file_name: str,
     author: str,
     tolerance_m: float,
+    conflicts: Sequence[Mapping[str, Any]] = (),
     report: Mapping[str, Any],
 ) -> None:
     """Keep with a plan what its file held, in the transaction that makes it.
@@ -41,8 +43,10 @@ def keep_import(
     made : PlanReport
     file_name, author : str
     tolerance_m : float
+    conflicts : sequence of mapping
+        Grids changed in the plan the file came from since it was exported.
     report : mapping
-        Plain JSON values: rows read and refused, columns left out, conflicts.
+        Plain JSON values: rows read and refused, columns left out.
     """
     connection.execute(
         text(
@@ -80,6 +84,15 @@ def keep_import(
                 for finding, place in zip(made.findings, made.places, strict=True)
             ],
         )
+    if conflicts:
+        names = ("code", "community", "kind", "author", "at", "in_file")
+        connection.execute(
+            text(
+                f"INSERT INTO plan_import_conflicts (plan_id, {', '.join(names)}) VALUES"
+                " (:plan, :code, :community, :kind, :author, CAST(:at AS timestamptz), :in_file)"
+            ),
+            [{"plan": made.plan, **{n: one[n] for n in names}} for one in conflicts],
+        )
 
 
 def _row(one: CameGrid) -> dict[str, Any]:
@@ -109,8 +122,8 @@ def _hex(shape: shapely.Geometry) -> str:
     return str(shapely.to_wkb(shapely.set_srid(shape, 4326), hex=True, include_srid=True))
 
 
-def read_import(connection: Connection, plan_id: int) -> dict[str, Any]:
-    """Read the report of the import a plan came from, with the places nobody decided.
+def require_import(connection: Connection, plan_id: int) -> Any:
+    """Read the row of the import a plan came from.
 
     Raises
     ------
@@ -135,6 +148,27 @@ def read_import(connection: Connection, plan_id: int) -> dict[str, Any]:
             remedy="See /api/v1/plans for the plan it is based on.",
             zh=(f"方案 {plan_id} 不是由文件导入的。", "请在方案列表里查看它源自哪个方案。"),
         )
+    return row
+
+
+def read_import(
+    connection: Connection, plan_id: int, *, listed: int = MOST_UNDECIDED
+) -> dict[str, Any]:
+    """Read the report of the import a plan came from, with the places nobody decided.
+
+    Parameters
+    ----------
+    connection : Connection
+    plan_id : int
+    listed : int
+        Most undecided places in it, the largest first.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such plan, or it was not imported.
+    """
+    row = require_import(connection, plan_id)
     counts = connection.execute(
         text(
             "SELECT rule, decided, count(*)::int AS places, sum(area_m2) AS area_m2"
@@ -152,8 +186,9 @@ def read_import(connection: Connection, plan_id: int) -> dict[str, Any]:
         ),
         {"plan": plan_id},
     ).mappings()
-    undecided = list_places(connection, plan_id, decided=False, limit=MOST_UNDECIDED)
+    undecided = list_places(connection, plan_id, decided=False, limit=min(listed, MOST_UNDECIDED))
     report = dict(row["report"])
+    looks = count_looks(connection, plan_id)
     return {
         "plan": plan_id,
         "file": row["file_name"],
@@ -163,6 +198,8 @@ def read_import(connection: Connection, plan_id: int) -> dict[str, Any]:
         "grids": dict(grids.one()),
         "places": [dict(one) for one in counts],
         "undecided": undecided,
+        "conflicts": list_conflicts(connection, plan_id, report["based_on"]),
+        "looks": looks.to_dict(),
         **report,
     }
 
@@ -173,9 +210,26 @@ def list_places(
     *,
     bbox: tuple[float, float, float, float] | None = None,
     decided: bool | None = None,
+    looked: bool | None = None,
+    after: int | None = None,
     limit: int = MOST_GRIDS,
 ) -> list[Feature]:
-    """Places the repair changed or could not decide, the largest first, as GeoJSON features."""
+    """Places the repair changed or could not decide, the largest first, as GeoJSON features.
+
+    Parameters
+    ----------
+    connection : Connection
+    plan_id : int
+    bbox : tuple of float, optional
+        West, south, east, north in WGS84 degrees.
+    decided : bool, optional
+        Only those that the repair could settle, or only those that it could not.
+    looked : bool, optional
+        Only those that somebody has looked at, or only those that nobody has.
+    after : int, optional
+        Id of a place: only those that follow it.
+    limit : int
+    """
     where = ["plan_id = :plan"]
     bound: dict[str, Any] = {"plan": plan_id, "limit": min(limit, MOST_GRIDS)}
     if bbox is not None:
@@ -184,11 +238,19 @@ def list_places(
     if decided is not None:
         where.append("decided = :decided")
         bound["decided"] = decided
+    if looked is not None:
+        where.append(f"looked_at IS {'NOT ' if looked else ''}NULL")
+    if after is not None:
+        where.append(
+            "(decided, -area_m2, id) > (SELECT decided, -area_m2, id FROM plan_import_places"
+            " WHERE plan_id = :plan AND id = :after)"
+        )
+        bound["after"] = after
     rows = connection.execute(
         text(
             "SELECT i.*, coalesce(a.name, '') AS community_name FROM"
             " (SELECT id, community, rule, grids, given_to, area_m2, width_m, decided,"
-            "   ST_AsGeoJSON(geom, 9) AS geometry,"
+            "   looked_by, looked_at, ST_AsGeoJSON(geom, 9) AS geometry,"
             "   ST_X(ST_PointOnSurface(geom)) AS lon, ST_Y(ST_PointOnSurface(geom)) AS lat"
             f"   FROM plan_import_places WHERE {' AND '.join(where)}"
             "   ORDER BY decided, area_m2 DESC, id LIMIT :limit) i"
@@ -199,7 +261,7 @@ def list_places(
     ).mappings()
     names = (
         *("community", "community_name", "rule", "grids"),
-        *("given_to", "area_m2", "width_m", "decided"),
+        *("given_to", "area_m2", "width_m", "decided", "looked_by", "looked_at"),
     )
     return [
         {

@@ -125,6 +125,80 @@ def test_a_layer_is_uploaded_mended_and_its_places_are_visited(
     assert page.evaluate(f"map_city.getBounds().contains([{lat!r}, {lon!r}])")
 
 
+def test_places_are_ticked_off_filtered_and_the_review_warns_of_the_rest(
+    page: Page, url: str, town: Database, tmp_path: Path
+) -> None:
+    frame = gpd.read_file(faulty(tmp_path))
+    wider = shapely.box(*lonlat(780, -50), *lonlat(1550, 1050))
+    frame.loc[frame["网格编码"] == "E", "geometry"] = wider
+    gap = shapely.box(*lonlat(200, -50), *lonlat(230, 1050))
+    west = frame["网格编码"] == "A"
+    frame.loc[west, "geometry"] = frame.loc[west, "geometry"].difference(gap)
+    path = tmp_path / "两处.geojson"
+    pyogrio.write_dataframe(frame, path, driver="GeoJSON")
+    with path.open("rb") as file:
+        made = httpx.post(f"{url}/api/v1/plans/import", files={"file": (path.name, file)}).json()
+    plan, of = made["plan"]["id"], made["import"]["looks"]["of"]
+    assert of >= 2
+
+    def looked() -> list[tuple[int, str | None]]:
+        with town.connect() as connection:
+            return [
+                tuple(row)
+                for row in connection.execute(
+                    text(
+                        "SELECT id, looked_by FROM plan_import_places WHERE plan_id = :plan"
+                        " AND NOT decided ORDER BY area_m2 DESC, id"
+                    ),
+                    {"plan": plan},
+                )
+            ]
+
+    page.goto(f"{url}/plans/{plan}/import?lang=zh")
+    ticks = page.locator("#gp-undecided .gp-tick input")
+    expect(ticks).to_have_count(of)
+    expect(page.locator("#gp-looks")).to_contain_text(f"还有 {of} 处未核对，共 {of} 处")
+    ticks.first.check()
+    expect(page.locator("#gp-looks")).to_contain_text(f"还有 {of - 1} 处未核对")
+    expect(page.locator("#gp-undecided li").first).to_contain_text("已核对")
+    expect(page.locator(".gp-pin-done")).to_have_count(1)
+    assert [by for _, by in looked()] == ["local"] + [None] * (of - 1)
+    # Taken back and done again.
+    ticks.first.uncheck()
+    expect(page.locator("#gp-looks")).to_contain_text(f"还有 {of} 处未核对")
+    expect(page.locator(".gp-pin-done")).to_have_count(0)
+    assert {by for _, by in looked()} == {None}
+    ticks.first.check()
+    expect(page.locator("#gp-looks")).to_contain_text(f"还有 {of - 1} 处未核对")
+    # Only the open ones.
+    page.locator("#gp-filter button").nth(1).click()
+    expect(ticks).to_have_count(of - 1)
+    expect(page.locator(".gp-pin-done")).to_have_count(0)
+    # What somebody else does shows.
+    second = looked()[1][0]
+    answer = httpx.post(f"{url}/api/v1/plans/{plan}/import/looks", json={"places": [second]})
+    assert answer.status_code == 200
+    expect(page.locator("#gp-looks")).to_contain_text(
+        f"还有 {of - 2} 处未核对" if of > 2 else "已全部核对"
+    )
+    httpx.post(
+        f"{url}/api/v1/plans/{plan}/import/looks", json={"places": [second], "looked": False}
+    )
+    # The review names what is left, and asks before it sends.
+    page.goto(f"{url}/plans/{plan}/review?lang=zh")
+    expect(page.locator("#gp-import-open")).to_contain_text(f"还有 {of - 1} 处未核对")
+    expect(page.locator("#gp-import-open li").first).to_contain_text("空缺")
+    asked: list[str] = []
+    page.once("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    page.click("#gp-send")
+    expect(page.locator("#gp-approve")).to_be_visible()
+    assert "未核对" in asked[0]
+    page.locator("#gp-import-open a").click()
+    page.wait_for_url(re.compile(rf"/plans/{plan}/import"))
+    expect(page.locator("#gp-filter button").nth(1)).to_have_attribute("aria-pressed", "true")
+    expect(ticks).to_have_count(of - 1)
+
+
 def test_a_file_that_is_no_layer_is_refused_in_words_and_the_form_stays(
     page: Page, url: str, town: Database, tmp_path: Path
 ) -> None:
@@ -159,6 +233,13 @@ def test_a_file_edited_elsewhere_shows_its_conflicts(
     expect(page.locator("#gp-conflicts .gp-alarm")).to_have_count(1)
     expect(page.locator("#gp-conflicts")).to_contain_text("改了名称、类型、支部或人员")
     expect(page.locator("#gp-file li")).to_have_count(1)
+    page.locator("#gp-conflicts .gp-tick input").first.check()
+    expect(page.locator("#gp-looks")).to_contain_text("还有 1 处未核对，共 2 处")
+    expect(page.locator("#gp-conflicts .gp-looked")).to_have_count(1)
+    # On to the editor at the grid.
+    page.locator("#gp-conflicts .gp-place-edit").first.click()
+    page.wait_for_url(re.compile(r"/edit\?.*at="))
+    page.locator(".gp-label").first.wait_for()
 
 
 def test_limits_are_changed_in_the_editor_and_the_rules_follow(

@@ -8,6 +8,8 @@ Gridcircle.begin = function (map) {
   const FROM_ZOOM = 13;
   const MOST = 2500; // of each side in view
   const LISTED = 200;
+  const PAGE = 100; // of the list of places to decide
+  const DONE = "#2e6b3f";
   const COLOURS = { gap: "#b5302b", overlap: "#7c3aad", outside: "#4d5b69", pieces: "#0e7490" };
   const CAME = "#c2410c";
   const REPAIRED = "#0b5394";
@@ -24,7 +26,15 @@ Gridcircle.begin = function (map) {
   const chosen = L.layerGroup().addTo(map);
   let view = "both";
   let asking = null;
+  let plan = null;
+  let added = new Set();
+  let looks = { of: 0, left: 0 };
+  let conflicts = [];
+  let listed = []; // undecided places in the list, in order
+  let openOnly = false;
+  let follow = null;
 
+  const canTick = () => plan.state === "draft" || plan.state === "review";
   const short = (code) => (code ? String(code).slice(-3) : "–");
   const names = (codes) => codes.map((code) => (String(code).length > 12 ? short(code) : code)).join(page.language === "zh" ? "、" : ", ");
 
@@ -53,10 +63,12 @@ Gridcircle.begin = function (map) {
     } }).addTo(sides.came);
     const close = map.getZoom() >= 17;
     for (const feature of places.features) {
-      const { rule, decided, at } = feature.properties;
+      const { rule, decided, at, looked_at: looked } = feature.properties;
+      if (looked && openOnly) continue;
       const color = COLOURS[rule];
-      L.geoJSON(feature, { ...quiet, renderer: renderers.places, style: {
-        color: decided ? color : "#1b1b1b", weight: decided ? 2 : 3, fillColor: color, fillOpacity: 0.6 } }).addTo(marks);
+      L.geoJSON(feature, { ...quiet, renderer: renderers.places, style: looked
+        ? { color: DONE, weight: 2, dashArray: "3 4", fillColor: color, fillOpacity: 0.15 }
+        : { color: decided ? color : "#1b1b1b", weight: decided ? 2 : 3, fillColor: color, fillOpacity: 0.6 } }).addTo(marks);
       if (decided && !close) {
         // A sliver is thinner than a pixel: a ring says where it is.
         L.circleMarker([at[1], at[0]], { ...quiet, renderer: renderers.places, radius: 5, color, weight: 2, fill: false }).addTo(marks);
@@ -102,19 +114,152 @@ Gridcircle.begin = function (map) {
   }
   const dot = (rule) => element("i", { class: "gc-swatch", style: { background: COLOURS[rule] } });
 
-  function placeRow(feature, added, place) {
+  const editorAt = ([lon, lat]) => element("a", { class: "gp-place-edit",
+    href: `/plans/${id}/edit?lang=${page.language}&at=${lon.toFixed(6)},${lat.toFixed(6)}`,
+    title: word("import_in_editor"), "aria-label": word("import_in_editor") }, "✎");
+  const lookedText = ({ looked_by: by, looked_at: at }) => word("import_looked_by", { author: by, time: Plan.time(at) });
+
+  /** A box to tick: somebody has looked at this; unticked it is open again. */
+  function tick(item, key) {
+    if (!canTick()) return null;
+    const box = element("input", { type: "checkbox", "aria-label": word("import_looked") });
+    box.checked = Boolean(item.looked_at);
+    box.addEventListener("change", () => {
+      const looked = box.checked;
+      box.disabled = true;
+      Gridcircle.guarded(() => mark({ [key]: [key === "places" ? item.id : item.code] }, looked)).finally(() => {
+        box.disabled = false;
+        box.checked = Boolean(item.looked_at);
+      });
+    });
+    return element("label", { class: "gp-tick", title: word("import_looked") }, box);
+  }
+
+  function placeRow(feature, place) {
     const about = feature.properties;
-    const [lon, lat] = about.at;
-    return element("li", {}, element("button", { type: "button", onclick: () => goTo(feature) },
+    return element("li", { class: about.looked_at ? "gp-looked" : "" }, element("button", { type: "button", onclick: () => goTo(feature) },
       element("b", {}, dot(about.rule), `${place ? `${place}. ` : ""}${word(`import_rule_${about.rule}`)} · ${did(about, added)}`),
-      element("small", {}, [about.community_name, size(about)].filter(Boolean).join(" · "))),
-    place ? element("a", { class: "gp-place-edit", href: `/plans/${id}/edit?lang=${page.language}&at=${lon.toFixed(6)},${lat.toFixed(6)}`,
-      title: word("import_in_editor"), "aria-label": word("import_in_editor") }, "✎") : null);
+      element("small", {}, [about.community_name, size(about)].filter(Boolean).join(" · ")),
+      about.looked_at ? element("small", { class: "gp-looked-by" }, `✓ ${lookedText(about)}`) : null),
+    place ? editorAt(about.at) : null,
+    place ? tick({ ...about, id: feature.id }, "places") : null);
   }
   const none = (key) => element("li", { class: "gc-none" }, word(key));
 
+  // What is left to look at.
+  /** Somebody else has ticked something off, or sent the plan on: read what holds now. */
+  async function others(changes) {
+    if (!changes.some(({ kind }) => kind === "look" || kind === "state")) return;
+    try {
+      const [about, told] = await Promise.all([Plan.ask(id, ""), Plan.ask(id, "/import?listed=0")]);
+      plan = about;
+      looks = told.looks;
+      conflicts = told.conflicts;
+      Plan.head(byId("gp-head"), plan, "import");
+      showLooks();
+      showConflicts();
+      const shown = listed.length;
+      await readPlaces();
+      while (rest && listed.length < shown) await readPlaces(listed[listed.length - 1].id);
+      refresh();
+    } catch {
+      // The next change, or the next thing done here, shows it.
+    }
+  }
+  function showLooks() {
+    const { of, left } = looks;
+    byId("gp-looks").hidden = !of;
+    byId("gp-filter").hidden = !of;
+    byId("gp-looks").replaceChildren(
+      element("p", { class: left ? "" : "gp-all-looked" }, element("b", {}, left ? word("import_left", { left: number(left), of: number(of) })
+        : word("import_left_none", { of: number(of) }))),
+      element("progress", { max: of || 1, value: of - left, "aria-label": word("import_looked") }));
+    const open = byId("gp-open-places");
+    if (open) {
+      open.textContent = number(looks.open_places);
+      open.parentElement.classList.toggle("gp-alarm", looks.open_places > 0);
+    }
+    byId("gp-filter").replaceChildren(...[false, true].map((only) =>
+      element("button", { type: "button", "aria-pressed": String(openOnly === only), onclick: () => {
+        openOnly = only;
+        showLooks();
+        showConflicts();
+        refresh();
+        Gridcircle.guarded(() => readPlaces());
+      } }, only ? word("import_filter_open", { n: number(left) }) : word("import_filter_all", { n: number(of) }))));
+  }
+
+  function showPlaces(rest) {
+    byId("gp-undecided").replaceChildren(...(listed.length ? listed.map((feature, index) => placeRow(feature, index + 1))
+      : [none(openOnly && looks.of ? "import_open_none" : "import_undecided_none")]));
+    pins.clearLayers();
+    listed.forEach((feature, index) => {
+      const [lon, lat] = feature.properties.at;
+      const done = Boolean(feature.properties.looked_at);
+      L.marker([lat, lon], { title: word(`import_rule_${feature.properties.rule}`), zIndexOffset: done ? 0 : 500,
+        icon: L.divIcon({ className: `gp-pin ${done ? "gp-pin-done" : "gp-pin-open"}`, html: element("span", {}, done ? "✓" : String(index + 1)), iconSize: [30, 30] }) })
+        .on("click", () => {
+          goTo(feature);
+          byId("gp-undecided").children[index]?.scrollIntoView({ block: "nearest" });
+        }).addTo(pins);
+    });
+    const open = listed.filter((feature) => !feature.properties.looked_at);
+    byId("gp-undecided-more").replaceChildren(...[
+      rest ? element("button", { type: "button", class: "gp-action", id: "gp-more", onclick: () => Gridcircle.guarded(() => readPlaces(listed[listed.length - 1].id)) },
+        word("import_show_more", { n: number(PAGE) })) : null,
+      canTick() && open.length > 1 ? element("button", { type: "button", class: "gp-action", id: "gp-look-all", onclick: () => {
+        if (window.confirm(word("import_look_all_sure", { n: number(open.length) }))) {
+          Gridcircle.guarded(() => mark({ places: open.map((feature) => feature.id) }, true));
+        }
+      } }, word("import_look_all", { n: number(open.length) })) : null,
+    ].filter(Boolean));
+  }
+  let rest = false;
+  /** The places to decide, a page at a time; after the one with this id, or anew. */
+  async function readPlaces(after = null) {
+    const query = `decided=false&limit=${PAGE}${openOnly ? "&looked=false" : ""}${after === null ? "" : `&after=${after}`}`;
+    const { features } = await Plan.ask(id, `/import/places?${query}`);
+    listed = after === null ? features : [...listed, ...features];
+    rest = features.length === PAGE;
+    showPlaces(rest);
+  }
+
+  /** Tick off, or open again; what came back is shown where it stands, so that nothing jumps. */
+  async function mark(items, looked) {
+    const done = await follow.writing(() => Plan.ask(id, "/import/looks", { body: { ...items, looked }, quiet: false }));
+    const places = new Map(done.places.map((one) => [one.id, one]));
+    for (const feature of listed) {
+      const now = places.get(feature.id);
+      if (now) Object.assign(feature.properties, { looked_by: now.looked_by, looked_at: now.looked_at });
+    }
+    const codes = new Map(done.conflicts.map((one) => [one.code, one]));
+    for (const one of conflicts) Object.assign(one, codes.get(one.code));
+    looks = done.looks;
+    showLooks();
+    showPlaces(rest);
+    showConflicts();
+    refresh();
+  }
+
+  const fileDid = (change) => word(`import_file_${change || "same"}`);
+  function showConflicts() {
+    const shown = conflicts.filter((one) => !openOnly || !one.looked_at);
+    byId("gp-conflicts").replaceChildren(...(shown.length
+      ? shown.map((one) => element("li", { class: one.looked_at ? "gp-looked" : "" },
+          element("button", { type: "button", onclick: () => Gridcircle.guarded(() => goToGrid(one.code)) },
+            element("b", { class: one.in_file && !one.looked_at ? "gp-alarm" : "" }, `${one.in_file ? "▲ " : ""}${short(one.code)}`),
+            element("small", {}, word("import_conflict", { did: word(`did_${one.kind}`), author: one.author, time: Plan.time(one.at) })),
+            element("small", {}, word("import_conflict_file", { what: fileDid(one.in_file) })),
+            one.looked_at ? element("small", { class: "gp-looked-by" }, `✓ ${lookedText(one)}`) : null),
+          one.point ? editorAt(one.point) : null,
+          tick(one, "conflicts")))
+      : [none(conflicts.length ? "import_open_none" : "import_none")]));
+  }
+
   function showReport(told) {
-    const added = new Set(told.added);
+    added = new Set(told.added);
+    conflicts = told.conflicts;
+    looks = told.looks;
     const count = (decided) => told.places.filter((one) => one.decided === decided).reduce((sum, one) => sum + one.places, 0);
     const [mended, open] = [count(true), count(false)];
     const figure = (value, key, alarm = false) => element("div", { class: alarm && value ? "gp-alarm" : "" },
@@ -122,39 +267,22 @@ Gridcircle.begin = function (map) {
     byId("gp-about").replaceChildren(
       element("p", { class: "gc-note" }, word("import_from", { file: told.file, author: told.author, time: Plan.time(told.at), n: number(told.tolerance_m, 1) })),
       element("dl", { class: "gc-figures gp-figures" }, figure(told.grids.came, "import_came"), figure(told.grids.repaired, "import_repaired"),
-        figure(mended, "import_mended"), figure(open, "import_open_places", true)),
+        figure(mended, "import_mended"),
+        element("div", {}, element("dd", { id: "gp-open-places" }, number(looks.open_places)), element("dt", {}, word("import_open_places")))),
       element("div", { class: "gp-actions" }, element("a", { class: "gc-button", href: `/plans/${id}/edit?lang=${page.language}` }, word("import_continue"))));
     byId("gp-undecided-count").textContent = open ? number(open) : "";
     byId("gp-undecided-hint").hidden = !open;
-    byId("gp-undecided").replaceChildren(
-      ...(open ? told.undecided.map((feature, index) => placeRow(feature, added, index + 1)) : [none("import_undecided_none")]),
-      ...(open > told.undecided.length ? [element("li", { class: "gc-none" }, word("import_more", { n: number(told.undecided.length) }))] : []));
-    told.undecided.forEach((feature, index) => {
-      const [lon, lat] = feature.properties.at;
-      L.marker([lat, lon], { title: word(`import_rule_${feature.properties.rule}`),
-        icon: L.divIcon({ className: "gp-pin gp-pin-open", html: element("span", {}, String(index + 1)), iconSize: [30, 30] }) })
-        .on("click", () => {
-          goTo(feature);
-          byId("gp-undecided").children[index]?.scrollIntoView({ block: "nearest" });
-        }).addTo(pins);
-    });
     byId("gp-mended-count").textContent = mended ? number(mended) : "";
 
     const based = told.based_on;
     byId("gp-conflict-part").hidden = !based;
     byId("gp-conflict-hint").hidden = !told.conflicts.length;
     byId("gp-conflict-count").textContent = told.conflicts.length ? number(told.conflicts.length) : "";
-    const what = (change) => word(`import_file_${change || "same"}`);
-    byId("gp-conflicts").replaceChildren(...(told.conflicts.length
-      ? told.conflicts.map((one) => element("li", {}, element("button", { type: "button", onclick: () => Gridcircle.guarded(() => goToGrid(one.code)) },
-          element("b", { class: one.in_file ? "gp-alarm" : "" }, `${one.in_file ? "▲ " : ""}${short(one.code)}`),
-          element("small", {}, word("import_conflict", { did: word(`did_${one.kind}`), author: one.author, time: Plan.time(one.at) })),
-          element("small", {}, word("import_conflict_file", { what: what(one.in_file) })))))
-      : [none("import_none")]));
+    showConflicts();
     byId("gp-file-count").textContent = told.changed_in_file.length ? number(told.changed_in_file.length) : "";
     byId("gp-file").replaceChildren(...(told.changed_in_file.length
       ? told.changed_in_file.map((one) => element("li", {}, element("button", { type: "button", onclick: () => Gridcircle.guarded(() => goToGrid(one.code)) },
-          element("b", {}, short(one.code)), element("small", {}, what(one.in_file)))))
+          element("b", {}, short(one.code)), element("small", {}, fileDid(one.in_file)))))
       : [none("import_changed_none")]));
     if (based) {
       byId("gp-based").replaceChildren(element("a", { class: "gp-action",
@@ -177,7 +305,7 @@ Gridcircle.begin = function (map) {
       part("import_renamed", told.renamed.map(([before, after]) => `${before} → ${after}`)),
       part("import_left_columns", told.left_out_columns.map((one) => one.name)),
     ].filter(Boolean));
-    return added;
+    showLooks();
   }
 
   function showViews() {
@@ -195,18 +323,23 @@ Gridcircle.begin = function (map) {
     legendRow(swatch({ border: `2px solid ${REPAIRED}`, background: "#dcebf7" }), word("import_legend_repaired")),
     legendRow(swatch({ border: `2px solid ${REPAIRED}`, background: "#f6d978" }), word("import_legend_changed")),
     ...Object.entries(COLOURS).map(([rule, background]) => legendRow(swatch({ background }), word(`import_rule_${rule}`))),
-    legendRow(swatch({ border: "3px solid #1b1b1b" }), word("import_legend_undecided")));
+    legendRow(swatch({ border: "3px solid #1b1b1b" }), word("import_legend_undecided")),
+    legendRow(swatch({ border: `2px dashed ${DONE}` }), word("import_legend_looked")));
 
   Gridcircle.guarded(async () => {
-    const [plan, told] = await Promise.all([Plan.ask(id, ""), Plan.ask(id, "/import")]);
+    const [about, told] = await Promise.all([Plan.ask(id, ""), Plan.ask(id, "/import?listed=0")]);
+    plan = about;
+    openOnly = new URLSearchParams(location.search).get("show") === "open";
+    follow = Plan.follow(id, plan.seq || 0, others);
     Plan.setLimits(plan.limits);
     Plan.head(byId("gp-head"), plan, "import");
     if (plan.bounds) Gridcircle.show(map, Plan.bounds(plan.bounds));
-    const added = showReport(told);
+    showReport(told);
     refresh(); // a move of the map reads anew and lets this one go
+    await readPlaces();
     const mended = await Plan.ask(id, `/import/places?decided=true&limit=${LISTED}`);
     byId("gp-mended").replaceChildren(...(mended.features.length
-      ? mended.features.map((feature) => placeRow(feature, added, 0)) : [none("import_places_none")]),
+      ? mended.features.map((feature) => placeRow(feature, 0)) : [none("import_places_none")]),
     ...(mended.features.length === LISTED ? [element("li", { class: "gc-none" }, word("import_more", { n: LISTED }))] : []));
   });
 };

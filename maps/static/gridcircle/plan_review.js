@@ -9,6 +9,7 @@ Gridcircle.begin = function (map) {
   let plans = [];
   let point = null;
   let pinning = false;
+  let left = 0; // of an import nobody has looked at
   Plan.legend(byId("gp-legend"));
 
   async function decide(to, question) {
@@ -27,6 +28,25 @@ Gridcircle.begin = function (map) {
     });
   }
 
+  /** What of its import nobody has looked at: a warning, which holds nobody up. */
+  async function readOpen() {
+    const box = byId("gp-import-open");
+    const asked = plan.imported && (plan.state === "draft" || plan.state === "review");
+    const warning = asked ? (await Plan.ask(plan.id, "/import/open")).warning : null;
+    left = warning?.left || 0;
+    box.hidden = !warning;
+    if (!warning) return;
+    const line = (one) => [one.what === "place" ? word(`import_rule_${one.rule}`)
+      : word("review_import_conflict", { code: String(one.grids[0]).slice(-3) }), one.community_name,
+    one.area_m2 === null ? "" : `${number(one.area_m2)} ${word("m2")}`].filter(Boolean).join(" · ");
+    box.replaceChildren(
+      element("b", {}, word("review_import_open", { left: number(left), of: number(warning.of) })),
+      element("ul", { class: "gp-open-list" }, ...warning.named.slice(0, 5).map((one) => element("li", {}, line(one))),
+        left > 5 ? element("li", {}, word("review_import_more")) : null),
+      element("div", { class: "gp-actions" }, element("a", { class: "gp-action",
+        href: `/plans/${plan.id}/import?lang=${page.language}&show=open` }, word("review_import_go"))));
+  }
+
   function showDecision() {
     const box = byId("gp-decide");
     const button = (id, label, onclick, main = false) =>
@@ -36,9 +56,10 @@ Gridcircle.begin = function (map) {
       .sort((a, b) => String(b.published_at).localeCompare(String(a.published_at)))[0];
     const contents = {
       draft: () => [element("p", {}, word("review_send_hint")), element("div", { class: "gp-actions" },
-        button("gp-send", word("review_send"), () => decide("review"), true))],
+        button("gp-send", word("review_send"), () => decide("review", left ? word("review_send_open", { left: number(left) }) : ""), true))],
       review: () => [element("p", {}, word("review_hint")), reason(), element("div", { class: "gp-actions" },
-        button("gp-approve", word("review_approve"), () => decide("published", word("review_sure", { name: plan.name })), true),
+        button("gp-approve", word("review_approve"), () => decide("published",
+          (left ? `${word("review_sure_open", { left: number(left) })}\n` : "") + word("review_sure", { name: plan.name })), true),
         button("gp-return", word("review_return"), () => decide("draft")))],
       published: () => [element("p", {}, word("review_in_use")),
         archived ? element("div", { class: "gp-actions" },
@@ -113,6 +134,7 @@ Gridcircle.begin = function (map) {
     plans = list.plans;
     Plan.setLimits(plan.limits);
     Plan.head(byId("gp-head"), plan, "review");
+    await readOpen();
     showDecision();
     const against = Plan.earlier(plan, plans);
     if (!sides) {
