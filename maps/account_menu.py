@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from maps.assets import asset
-from maps.messages import LANGUAGES
-
-_FOLDER = Path(__file__).parent / "messages"
+from maps.messages import words_of
 
 
-@lru_cache(maxsize=len(LANGUAGES))
 def account_words(language: str) -> Mapping[str, str]:
     """Words about accounts, by key.
 
@@ -23,10 +17,7 @@ def account_words(language: str) -> Mapping[str, str]:
     KeyError
         If the language is not one of `maps.messages.LANGUAGES`.
     """
-    if language not in LANGUAGES:
-        raise KeyError(language)
-    words: dict[str, str] = json.loads((_FOLDER / f"accounts_{language}.json").read_text("utf-8"))
-    return words
+    return words_of("accounts", language=language)
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from geo.standards import PROFILES
 from maps.audit_figures import COLOURS, curve_svg, map_svg, small_week_svg, week_svg
 from maps.audit_week import holiday_in_words, week_in_words
+from maps.messages import words_of
 
 _HERE = Path(__file__).parent
 OUTSIDE_LISTED = 300
@@ -32,12 +32,9 @@ _UNKNOWN = (
 LEVELS_DOWN = ("district", "street", "community", "grid")
 
 
-@lru_cache(maxsize=2)
 def audit_words(language: str) -> dict[str, str]:
     """Words of audit pages by key."""
-    text = (_HERE / "messages" / f"audit_{language}.json").read_text("utf-8")
-    words: dict[str, str] = json.loads(text)
-    return words
+    return words_of("audit", language=language)
 
 
 def report_page(

@@ -13,8 +13,9 @@ import shapely
 
 from data.editions.compound_editions import CompoundEdition
 from data.editions.compound_map import as_geojson
+from maps.messages import words_of
 from maps.open_data import no_formula, xml_document, xml_text
-from maps.print.compound import COMPOUND_WORDS, labelled_gates
+from maps.print.compound import labelled_gates
 
 _LANGUAGE = "zh"
 """Of the words in the files, as those of station maps."""
@@ -31,7 +32,7 @@ class _Place:
 
 
 def _places(edition: CompoundEdition) -> list[_Place]:
-    compound, words = edition.compound, COMPOUND_WORDS[_LANGUAGE]
+    compound, words = edition.compound, words_of("compound", language=_LANGUAGE)
     labelled = labelled_gates(compound, _LANGUAGE)
     found = [
         _Place("gate", gate[1], words[gate[2]], gate[3], *map(_degrees, gate[4]))
@@ -50,11 +51,11 @@ def _degrees(value: float) -> float:
 
 
 def _title(edition: CompoundEdition) -> str:
-    return COMPOUND_WORDS[_LANGUAGE]["title"].format(n=edition.compound.name or "—")
+    return words_of("compound", language=_LANGUAGE)["title"].format(n=edition.compound.name or "—")
 
 
 def _source(edition: CompoundEdition, address: str) -> str:
-    number = COMPOUND_WORDS[_LANGUAGE]["edition"].format(n=edition.number)
+    number = words_of("compound", language=_LANGUAGE)["edition"].format(n=edition.number)
     parts = number, edition.published_at.isoformat(), edition.compound.attribution, address
     return " · ".join(part for part in parts if part)
 
@@ -84,7 +85,7 @@ def _csv(edition: CompoundEdition, address: str) -> bytes:  # noqa: ARG001
 
 def _kml(edition: CompoundEdition, address: str) -> bytes:
     """KML 2.2 with a folder for gates, numbers and stops."""
-    words = COMPOUND_WORDS[_LANGUAGE]
+    words = words_of("compound", language=_LANGUAGE)
     root = ET.Element("kml", xmlns="http://www.opengis.net/kml/2.2")
     document = ET.SubElement(root, "Document")
     ET.SubElement(document, "name").text = xml_text(_title(edition))
@@ -106,7 +107,7 @@ def _kml(edition: CompoundEdition, address: str) -> bytes:
 
 def _gpx(edition: CompoundEdition, address: str) -> bytes:
     """GPX 1.1 with a waypoint for each gate, number and stop."""
-    words = COMPOUND_WORDS[_LANGUAGE]
+    words = words_of("compound", language=_LANGUAGE)
     kinds = {"gate": words["gates"], "building": words["numbers"], "stop": words["stops"]}
     root = ET.Element(
         "gpx", xmlns="http://www.topografix.com/GPX/1/1", version="1.1", creator="Gridcircle"

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from data.editions.compound_map import CompoundMap
 from maps.deeplinks import deep_links
-from maps.messages import LANGUAGES
-from maps.print.compound import COMPOUND_WORDS, labelled_gates
+from maps.messages import LANGUAGES, words_of
+from maps.print.compound import labelled_gates
 from maps.print.sheet import Frame
 
 _SIDE = 360.0
@@ -58,7 +58,7 @@ def compound_page(
     str
         HTML that asks nothing of any host and runs no script.
     """
-    words = COMPOUND_WORDS[language]
+    words = words_of("compound", language=language)
     gates = labelled_gates(compound, language)
     # Without a gate, the apps are sent to the compound itself.
     middle = shapely.point_on_surface(compound.outline)

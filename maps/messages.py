@@ -1,4 +1,4 @@
-"""The words of the pages, Chinese first."""
+"""The words of the pages and sheets, Chinese first."""
 
 from __future__ import annotations
 
@@ -7,15 +7,31 @@ from functools import lru_cache
 from pathlib import Path
 
 LANGUAGES = ("zh", "en")
-PARTS = ("plans.", "design.", "imports.")
-"""Groups of pages in this frame with a file of their own, beside the one of all pages. A word
-stands in one of them only; pages of another frame have their own words."""
+FRAME_PARTS = ("frame", "plans", "design", "imports")
+"""Groups of pages in the frame of the planner's pages. A word stands in one of them only."""
 _FOLDER = Path(__file__).parent / "messages"
 
 
-@lru_cache(maxsize=len(LANGUAGES))
 def messages(language: str) -> dict[str, str]:
-    """Words of a language by key.
+    """Words of the planner's pages by key.
+
+    Raises
+    ------
+    KeyError
+        If the language is not one of `LANGUAGES`.
+    """
+    return words_of(*FRAME_PARTS, language=language)
+
+
+@lru_cache
+def words_of(*parts: str, language: str) -> dict[str, str]:
+    """Words of some pages by key: those common to all, and their own, which come before them.
+
+    Parameters
+    ----------
+    parts : str
+        Each has a file ``messages/PART.LANGUAGE.json``.
+    language : str
 
     Raises
     ------
@@ -25,6 +41,6 @@ def messages(language: str) -> dict[str, str]:
     if language not in LANGUAGES:
         raise KeyError(language)
     words: dict[str, str] = {}
-    for part in ("", *PARTS):
-        words |= json.loads((_FOLDER / f"{part}{language}.json").read_text("utf-8"))
+    for part in ("common", *parts):
+        words |= json.loads((_FOLDER / f"{part}.{language}.json").read_text("utf-8"))
     return words

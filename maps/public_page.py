@@ -18,7 +18,7 @@ from data.editions.models import REPORT_REASONS
 from data.opening import TIME_ZONE, hours_in_words, timeline
 from maps.assets import STATIC, asset
 from maps.deeplinks import deep_links
-from maps.messages import LANGUAGES, messages
+from maps.messages import LANGUAGES, words_of
 
 NEEDS = ("open", "water", "microwave", "charging", "battery_swap", "toilet", "always")
 """Filters, in the order of the buttons."""
@@ -34,20 +34,15 @@ _FOLDER = Path(__file__).parent
 Form = Literal["page", "embed", "single", "preview"]
 
 
-@lru_cache(maxsize=len(LANGUAGES))
 def public_words(language: str) -> Mapping[str, str]:
-    """Words of public pages, facilities included.
+    """Words of public pages.
 
     Raises
     ------
     KeyError
         If the language is not one of `maps.messages.LANGUAGES`.
     """
-    shared = messages(language)
-    own: dict[str, str] = json.loads(
-        (_FOLDER / "messages" / f"public.{language}.json").read_text("utf-8")
-    )
-    return own | {key: word for key, word in shared.items() if key.startswith("f_")}
+    return words_of("public", language=language)
 
 
 @dataclass(frozen=True, slots=True)

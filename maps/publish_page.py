@@ -12,7 +12,7 @@ import jinja2
 
 from data.models import STATION_KINDS
 from maps.assets import asset
-from maps.messages import LANGUAGES, messages
+from maps.messages import LANGUAGES, messages, words_of
 from maps.page import PageContext
 from maps.public_page import public_words
 
@@ -28,16 +28,11 @@ def desk_words(language: str) -> dict[str, str]:
     KeyError
         If the language is not one of `maps.messages.LANGUAGES`.
     """
-    if language not in LANGUAGES:
-        raise KeyError(language)
-    own: dict[str, str] = json.loads(
-        (_FOLDER / "messages" / f"publish.{language}.json").read_text("utf-8")
-    )
     public = public_words(language)
     shared = messages(language)
     return (
-        own
-        | {k: v for k, v in public.items() if k.startswith(("f_", "kind_", "reason_"))}
+        words_of("publish", language=language)
+        | {k: v for k, v in public.items() if k.startswith(("kind_", "reason_"))}
         | {k: v for k, v in shared.items() if k.startswith(("nav_", "p_"))}
         | {"brand": shared["brand"], "sample": shared["sample"]}
     )

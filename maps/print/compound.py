@@ -11,7 +11,7 @@ import shapely
 from data.editions.compound_map import CompoundMap
 from data.opening import hours_in_words
 from maps.deeplinks import deep_links
-from maps.print.poster import WORDS
+from maps.messages import words_of
 from maps.print.sheet import (
     GOLD,
     INK,
@@ -27,79 +27,13 @@ from maps.print.sheet import (
 )
 
 GATE_COLOURS = {"all": "#0a6b3d", "residents": "#a45f00", "emergency": "#8c2a22"}
-COMPOUND_WORDS = {
-    "zh": {
-        "title": "{n} 导航图",
-        "gates": "大门",
-        "all": "可通行",
-        "residents": "仅业主",
-        "emergency": "消防通道",
-        "unnamed": "{l} 门",
-        "stops": "电动车停放 / 充电 / 换电",
-        "no_stops": "没有登记停放点：请停在大门外，勿占消防通道",
-        "no_gates": "没有登记大门",
-        "ride": "可骑行",
-        "walk": "只能步行",
-        "go": "扫码导航到 {g}",
-        "go_more": "高德地图",
-        "scan": "扫码在手机上打开此图",
-        "take_me": "去这里",
-        "numbers": "楼号",
-        "map": "地图：大门、楼号、停放点",
-        "skip": "跳到大门列表",
-        "other": "English",
-        "forms": "其他形式",
-        "single": "单个网页文件",
-        "picture": "图片",
-        "poster": "PDF（A4）",
-        "poster_a3": "PDF（A3）",
-        "map_app": "用{app}地图打开",
-        "north": "北在上方",
-        "edition": "第 {n} 版",
-        "old": "这是旧版，已不是最新。",
-        "newest": "看最新版",
-        "printed": "{d} 制图 · 底图 {a} · WGS84",
-    },
-    "en": {
-        "title": "{n}: finding your way",
-        "gates": "Gates",
-        "all": "open to all",
-        "residents": "residents only",
-        "emergency": "emergency only",
-        "unnamed": "gate {l}",
-        "stops": "E-bikes: parking, charging, swap",
-        "no_stops": "No place listed: stop outside the gate and keep fire lanes free",
-        "no_gates": "No gate listed",
-        "ride": "e-bikes",
-        "walk": "on foot only",
-        "go": "Scan to go to {g}",
-        "go_more": "AMap",
-        "scan": "Scan to open on a phone",
-        "take_me": "Take me there",
-        "numbers": "Building numbers",
-        "map": "Map: gates, building numbers, where to stop",
-        "skip": "Skip to the gates",
-        "other": "中文",
-        "forms": "Other forms",
-        "single": "One web page file",
-        "picture": "Picture",
-        "poster": "PDF (A4)",
-        "poster_a3": "PDF (A3)",
-        "map_app": "Open in {app}",
-        "north": "north is up",
-        "edition": "edition {n}",
-        "old": "This is an older edition.",
-        "newest": "See the newest",
-        "printed": "drawn {d} · map data {a} · WGS84",
-    },
-}
 
 
 def labelled_gates(
     compound: CompoundMap, language: str
 ) -> list[tuple[str, str, str, str, tuple[float, float]]]:
     """Letter, name, access, hours in words, and place of each gate, as they stand on every form."""
-    own = COMPOUND_WORDS[language]
+    own = words_of("compound", language=language)
     return [
         (
             chr(65 + at % 26),
@@ -135,7 +69,7 @@ def compound_sheet(
         Of the edition, printed beside the title and at the foot.
     paper : {"a4", "a3"}
     """
-    own, shared = COMPOUND_WORDS[language], WORDS[language]
+    own, shared = words_of("compound", language=language), words_of("poster", language=language)
     title = own["title"].format(n=compound.name or "—")
     about = own["printed"].format(d=today.isoformat(), a=compound.attribution)
     if number is not None:

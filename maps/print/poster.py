@@ -11,6 +11,7 @@ import numpy as np
 
 from data.editions.edition import Edition
 from data.opening import TIME_ZONE
+from maps.messages import words_of
 from maps.print.sheet import (
     GOLD,
     INK,
@@ -62,42 +63,6 @@ PAPERS: Mapping[str, Paper] = MappingProxyType(
 )
 """Sheets by name; a height of 0 grows with the table."""
 
-WORDS = {
-    "zh": {
-        "scan": "扫码看最新地图",
-        "scan_more": "开放状态 · 离我最近 · 导航 · 报错",
-        "legend": "图例",
-        "n": "北",
-        "edition": "第 {n} 版 · {d}",
-        "stations": "{n} 个站点",
-        "scale": "1 : {n}",
-        "verified": "核实 {d}",
-        "never": "尚未核实",
-        "data": "底图 {a} · WGS84 · 有变动请扫码反馈",
-        "page": "{a} / {b}",
-        "sample": "示例城市：站点全部虚构",
-        "m": "米",
-        "km": "公里",
-        "hours_unknown": "时间不详",
-    },
-    "en": {
-        "scan": "Scan for the newest map",
-        "scan_more": "open now · nearest · directions · report",
-        "legend": "Legend",
-        "n": "N",
-        "edition": "edition {n} · {d}",
-        "stations": "{n} stations",
-        "scale": "1 : {n}",
-        "verified": "verified {d}",
-        "never": "not verified yet",
-        "data": "Map data {a} · WGS84 · scan to report changes",
-        "page": "{a} / {b}",
-        "sample": "Sample city: all stations are made up",
-        "m": "m",
-        "km": "km",
-        "hours_unknown": "hours unknown",
-    },
-}
 """Words on paper, by language."""
 
 
@@ -119,7 +84,7 @@ def poster(edition: Edition, paper: str, language: str, *, address: str) -> byte
         PDF; the same edition gives the same bytes. Stations that find no room below the map
         follow on further pages.
     """
-    words = WORDS[language]
+    words = words_of("poster", language=language)
     size = PAPERS[paper]
     content = edition.content
     published = edition.published_at.astimezone(TIME_ZONE).date()

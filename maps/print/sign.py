@@ -9,7 +9,7 @@ import shapely
 
 from data.editions.edition import Edition
 from data.opening import TIME_ZONE
-from maps.print.poster import WORDS
+from maps.messages import words_of
 from maps.print.sheet import (
     GOLD,
     INK,
@@ -27,11 +27,6 @@ from maps.print.sheet import (
     draw_scale_bar,
 )
 from maps.public_page import public_stations, public_words
-
-_WORDS = {
-    "zh": {"hours": "开放时间", "offers": "这里有", "circle": "步行 {n} 分钟可到的范围"},
-    "en": {"hours": "Hours", "offers": "What is here", "circle": "{n} minutes' walk to here"},
-}
 
 
 def door_sign(
@@ -68,7 +63,11 @@ def door_sign(
     station = next(
         s for s in public_stations(edition, language, published) if s.row["id"] == station_id
     )
-    own, shared, kinds = _WORDS[language], WORDS[language], public_words(language)
+    own, shared, kinds = (
+        words_of("sign", language=language),
+        words_of("poster", language=language),
+        public_words(language),
+    )
     row = station.row
     line = shared["edition"].format(n=edition.number, d=published.isoformat())
     hours = station.hours_words or shared["hours_unknown"]

@@ -17,7 +17,7 @@ from maps.assets import STATIC
 from maps.catchment import catchment_page
 from maps.city import city_page
 from maps.coverage import coverage_page
-from maps.messages import LANGUAGES, PARTS, messages
+from maps.messages import FRAME_PARTS, LANGUAGES, messages, words_of
 from maps.page import PageContext
 from maps.plans import (
     plan_compare_page,
@@ -175,8 +175,16 @@ def test_the_language_switch_keeps_the_question() -> None:
     assert '<html lang="zh-CN">' in html
 
 
-def test_both_languages_have_the_same_words_with_the_same_gaps() -> None:
-    chinese, english = messages("zh"), messages("en")
+PART_NAMES = sorted({path.name.split(".")[0] for path in WORDS.glob("*.json")})
+
+
+def part(name: str, language: str) -> dict[str, str]:
+    return json.loads((WORDS / f"{name}.{language}.json").read_text())
+
+
+@pytest.mark.parametrize("name", PART_NAMES)
+def test_both_languages_have_the_same_words_with_the_same_gaps(name: str) -> None:
+    chinese, english = part(name, "zh"), part(name, "en")
     assert list(chinese) == list(english)
     for key, text in chinese.items():
         assert text.strip(), key
@@ -187,20 +195,26 @@ def test_both_languages_have_the_same_words_with_the_same_gaps() -> None:
 
 def test_a_word_of_this_frame_stands_in_one_file_only() -> None:
     for language in LANGUAGES:
-        files = [
-            json.loads((WORDS / f"{part}{language}.json").read_text()) for part in ("", *PARTS)
-        ]
+        files = [part(name, language) for name in ("common", *FRAME_PARTS)]
         assert len(messages(language)) == sum(len(words) for words in files)
+
+
+def test_no_part_says_again_what_is_common_to_all() -> None:
+    common = {key: (text, part("common", "en")[key]) for key, text in part("common", "zh").items()}
+    for name in set(PART_NAMES) - {"common"}:
+        english = part(name, "en")
+        own = {key: (text, english[key]) for key, text in part(name, "zh").items()}
+        assert not own.items() & common.items(), name
 
 
 def test_every_word_a_script_asks_for_is_there() -> None:
     known = set(messages("zh"))
     # Pages of a frame of their own have their own words.
-    own = {"riders.js": "public.zh.json", "publish.js": "publish.zh.json"}
+    own = {"riders.js": "public", "publish.js": "publish"}
     asked: set[str] = set()
     for path in OWN.glob("*.js"):
         found = set(re.findall(r"\bword\(\"(\w+)\"", path.read_text("utf-8")))
-        there = set(json.loads((WORDS / own[path.name]).read_text())) if path.name in own else known
+        there = set(words_of(own[path.name], language="zh")) if path.name in own else known
         assert found <= there, path.name
         asked |= found
     assert len(asked) > 30
