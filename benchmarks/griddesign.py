@@ -37,7 +37,9 @@ from scipy.cluster.vq import kmeans2
 
 from benchmarks.inputs import SEED, SHARED, network, points_near_streets
 from benchmarks.measure import in_fresh_process, machine, report
-from data.design_files import DesignInputs, _communities, _homes
+from data.designs.communities import read_communities
+from data.designs.files import DesignInputs
+from data.designs.homes import read_homes
 from data.importers.osm import read_osm
 from data.sample import write_sample
 from data.surroundings import in_metres, surroundings
@@ -90,10 +92,10 @@ def porto(count: int) -> City:
 
 def from_files(inputs: DesignInputs) -> City:
     told: list[str] = []
-    areas = _communities(inputs.areas, told)
+    areas = read_communities(inputs.areas, told)
     crs = projected_crs(areas.total_bounds).to_wkt()
     city = read_osm(inputs.network, parts=("buildings", "compounds", "base"))
-    homes = _homes(inputs, city, crs, told)
+    homes = read_homes(inputs.buildings, city, crs, told)
     around = surroundings(city.base, city.compounds, np.empty(0, object), crs)
     cells = build_cells(in_metres(areas.geometry.array, crs), homes.shapes, around)
     return cells, cells.count(np.rint(homes.households)), cells.count(np.rint(homes.people))

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from data.errors import SourceFileError
 from data.importers.demand import read_demand
 from data.importers.osm import PARTS, read_osm
-from data.importers.report import ImportReport
 from data.importers.stations import read_stations
 from data.models import STATION_KINDS
 from geo.crs import project
@@ -135,7 +134,7 @@ def read_city_files(
     else:
         progress(f"Reading {demand_path.name}", 0.0)
         frame, report = read_demand(demand_path)
-        warnings += _told(report)
+        warnings += report.told()
         demand = Demand(
             frame["id"].to_numpy(object),
             shapely.get_coordinates(frame.geometry.array).reshape(-1, 2),
@@ -191,26 +190,8 @@ def read_station_files(path: Path, *, datum: str, kinds: Sequence[str]) -> Stati
         frame["code"].to_numpy(object),
         frame["kind"].to_numpy(object),
         shapely.get_coordinates(frame.geometry.array).reshape(-1, 2),
-        _told(report),
+        report.told(),
     )
-
-
-def _told(report: ImportReport) -> list[str]:
-    """What a user must know of a reading: warnings, rejects and columns left out."""
-    told = [f"{report.file}: {warning}" for warning in report.warnings]
-    told += [
-        f"{report.file} row {reject.row}: {reject.field} {reject.value!r} {reject.reason}. "
-        f"{reject.remedy}"
-        for reject in report.rejected[:20]
-    ]
-    if len(report.rejected) > 20:
-        told.append(f"{report.file}: {len(report.rejected) - 20} more rows were rejected.")
-    told += [
-        f"{report.file}: column {left.name!r} was left out: {left.reason}."
-        for left in report.left_out_columns
-        if "personal" in left.reason
-    ]
-    return told
 
 
 @dataclass(frozen=True, slots=True)

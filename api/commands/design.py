@@ -94,7 +94,7 @@ def design(
     Exit code 4: written, but a hard rule cannot be kept everywhere; the report says where and why.
     """
     with errors_for_people(as_json=as_json):
-        from data.design_files import DesignChoices, DesignInputs, design_to_file
+        from data.designs.files import DesignChoices, DesignInputs, design_to_file
         from geo.griddesign import scenario_named
 
         with stages() as progress:

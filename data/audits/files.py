@@ -159,11 +159,6 @@ def _stations(path: Path, datum: str) -> tuple[StationRows, list[str]]:
             f"{first.value!r} {first.reason}.",
             remedy=first.remedy,
         )
-    warnings = [f"{report.file}: {warning}" for warning in report.warnings]
-    warnings += [
-        f"{report.file} row {reject.row}: {reject.field} {reject.value!r} {reject.reason}."
-        for reject in report.rejected[:20]
-    ]
     frame = frame[frame["status"] == "open"]
     return (
         StationRows(
@@ -178,7 +173,7 @@ def _stations(path: Path, datum: str) -> tuple[StationRows, list[str]]:
             if "places" in frame
             else None,
         ),
-        warnings,
+        report.told(),
     )
 
 

@@ -10,6 +10,8 @@ from typing import Any
 
 REJECT_COLUMNS = ("row", "field", "value", "reason", "remedy")
 
+_TOLD = 20
+"""Refused rows told one by one; of the others how many."""
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 
 
@@ -115,6 +117,22 @@ class ImportReport:
                 if not reject[name]:
                     del reject[name]
         return report
+
+    def told(self) -> list[str]:
+        """Lines for whoever only used the file: warnings, refused rows, personal columns."""
+        lines = [f"{self.file}: {warning}" for warning in self.warnings]
+        lines += [
+            f"{self.file} row {one.row}: {one.field} {one.value!r} {one.reason}. {one.remedy}"
+            for one in self.rejected[:_TOLD]
+        ]
+        if len(self.rejected) > _TOLD:
+            lines.append(f"{self.file}: {len(self.rejected) - _TOLD} more rows were rejected.")
+        lines += [
+            f"{self.file}: column {left.name!r} was left out: {left.reason}."
+            for left in self.left_out_columns
+            if "personal" in left.reason
+        ]
+        return lines
 
     def write_rejects(self, path: Path) -> None:
         """Write the refused rows as CSV with a byte order mark, which Excel needs for Chinese.

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, Row, text
 
 from data.database import Database
-from data.design_files import present_of
+from data.designs.present import present_of
 from data.errors import InvalidRowError, NotFoundError
 from data.plans.design_cells import design_cells
 from data.plans.from_grids import plan_from_grids

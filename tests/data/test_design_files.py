@@ -14,7 +14,7 @@ import pandas as pd
 import pytest
 import shapely
 
-from data.design_files import DesignChoices, DesignInputs, design_to_file
+from data.designs.files import DesignChoices, DesignInputs, design_to_file
 from data.errors import SourceFileError
 from data.importers.layers import read_layer
 from data.sample import SampleFiles, write_sample

@@ -1,0 +1,1 @@
+"""Base grids designed from files to a file, without a database."""
