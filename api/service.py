@@ -21,6 +21,7 @@ from api.published import Ready, Shelf
 from api.responses import dump
 from data.accounts.passwords import random_password
 from data.accounts.store import ensure_administrator
+from data.audits.small_week import SmallWeeks
 from data.catchments import Method, Origin, draw_catchments
 from data.changes import ChangeWatch
 from data.circles import Circles, City, Travel
@@ -48,6 +49,9 @@ TILES_AT_ONCE = 16
 RUNS_KEPT = 16
 """Coverage results kept in memory, beside those in the database."""
 
+AUDITS_KEPT = 2
+"""Audits whose homes' hours are kept in memory, about 30 bytes a home each."""
+
 PLANS_KEPT = 200
 """Plans whose totals are kept in memory."""
 
@@ -71,6 +75,7 @@ class Service:
     def __init__(self, settings: Settings, database: Database | None = None) -> None:
         self.settings = settings
         self.watch = ChangeWatch()
+        self.small_weeks: Memo[SmallWeeks | None] = Memo(AUDITS_KEPT)
         self.tiles: Memo[tuple[str, bytes]] = Memo(KEPT_BYTES, weigh=_tile_bytes)
         # Apart, so that clicks all over the map do not push out what every visitor asks for.
         self.drawn_stations: Memo[Drawn] = Memo(KEPT_BYTES, weigh=_drawn_bytes)

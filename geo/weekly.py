@@ -40,31 +40,64 @@ class HourCover:
     best: Vector
 
 
-def cover_by_hour(
-    near: Pairs,
-    weight: Vector,
-    states: NDArray[np.uint8],
-    areas: Mapping[str, tuple[NDArray[np.int32], int]],
-) -> dict[str, HourCover]:
-    """Weight with an open station in reach, for each hour and each area.
+@dataclass(frozen=True, slots=True)
+class HomeHours:
+    """In which hours each home has an open station in reach; homes alike in this are one kind.
 
-    Stations that are open at the same hours are one to this question, and so are homes of an area
-    that reach the same of those. Sets of them are bits of words, and an hour is a comparison of
-    the distinct sets only. Exact.
+    Attributes
+    ----------
+    kind : ndarray, shape (n,), int32
+        Kind of each home.
+    surely, perhaps : ndarray, shape (k, h), bool
+        Hours of each kind, counting stations of unknown hours as shut, and as open.
+    reached : ndarray, shape (k,), bool
+        Whether it reaches any station at all.
+    """
+
+    kind: NDArray[np.int32]
+    surely: NDArray[np.bool_]
+    perhaps: NDArray[np.bool_]
+    reached: NDArray[np.bool_]
+
+    def by_area(self, weight: Vector, row: NDArray[np.int32], count: int) -> HourCover:
+        """Sum weight by area.
+
+        Parameters
+        ----------
+        weight : ndarray, shape (n,)
+        row : ndarray, shape (n,), int32
+            Row of the area each home lies in, -1 where in none.
+        count : int
+            How many areas there are.
+        """
+        inside = row >= 0
+        # Weight of every kind in every area.
+        share = coo_array(
+            (weight[inside], (row[inside], self.kind[inside])), shape=(count, len(self.reached))
+        ).tocsr()
+        ends: Vector = np.column_stack([np.ones(len(self.reached)), self.reached]).astype(float)
+        total, best = np.asarray(share @ ends, np.float64).T
+        return HourCover(
+            total,
+            np.asarray(share @ self.surely.astype(float)),
+            np.asarray(share @ self.perhaps.astype(float)),
+            best,
+        )
+
+
+def home_hours(near: Pairs, states: NDArray[np.uint8]) -> HomeHours:
+    """Hours in which each home has an open station in reach.
+
+    Stations that are open at the same hours are one to this question, and so are homes that reach
+    the same of those. Sets of them are bits of words, and an hour is a comparison of the distinct
+    sets only. Exact.
 
     Parameters
     ----------
     near : Pairs
         Homes to stations within the cutoff; stations that do not count have no pairs.
-    weight : ndarray, shape (n,)
     states : ndarray, shape (m, h), uint8
         `SHUT`, `OPEN` or `UNKNOWN` for each station and hour.
-    areas : mapping of level to (ndarray of shape (n,) int32, int)
-        Row of the area each home lies in, -1 where in none, and how many areas there are.
-
-    Returns
-    -------
-    dict of level to HourCover
     """
     profiles, profile = np.unique(states, axis=0, return_inverse=True)
     words = max(1, -(-len(profiles) // _WORD))
@@ -75,28 +108,41 @@ def cover_by_hour(
         sets, (owner, bit // _WORD), np.left_shift(np.uint64(1), (bit % _WORD).astype(np.uint64))
     )
     kinds, kind = np.unique(sets, axis=0, return_inverse=True)
-    kind = kind.reshape(-1)
-    reached = kinds.any(axis=1)
-    surely = _reaching(kinds, profiles == OPEN)
-    perhaps = _reaching(kinds, profiles != SHUT)
-    found = {}
-    for level, (row, count) in areas.items():
-        inside = row >= 0
-        # Weight of every set of stations in every area.
-        share = coo_array(
-            (weight[inside], (row[inside], kind[inside])), shape=(count, len(kinds))
-        ).tocsr()
-        ends: Vector = np.column_stack([np.ones(len(kinds)), reached]).astype(np.float64)
-        total, best = np.asarray(share @ ends, np.float64).T
-        found[level] = HourCover(
-            total, np.asarray(share @ surely), np.asarray(share @ perhaps), best
-        )
-    return found
+    return HomeHours(
+        kind.reshape(-1).astype(np.int32),
+        _reaching(kinds, profiles == OPEN),
+        _reaching(kinds, profiles != SHUT),
+        np.asarray(kinds.any(axis=1)),
+    )
 
 
-def _reaching(kinds: NDArray[np.uint64], is_open: NDArray[np.bool_]) -> Vector:
-    """Whether each set of profiles holds one that is open, hour by hour; 1 or 0."""
-    found = np.zeros((len(kinds), is_open.shape[1]))
+def cover_by_hour(
+    near: Pairs,
+    weight: Vector,
+    states: NDArray[np.uint8],
+    areas: Mapping[str, tuple[NDArray[np.int32], int]],
+) -> dict[str, HourCover]:
+    """Weight with an open station in reach, for each hour and each area.
+
+    Parameters
+    ----------
+    near, states
+        As in `home_hours`.
+    weight : ndarray, shape (n,)
+    areas : mapping of level to (ndarray of shape (n,) int32, int)
+        Row of the area each home lies in, -1 where in none, and how many areas there are.
+
+    Returns
+    -------
+    dict of level to HourCover
+    """
+    hours = home_hours(near, states)
+    return {level: hours.by_area(weight, row, count) for level, (row, count) in areas.items()}
+
+
+def _reaching(kinds: NDArray[np.uint64], is_open: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether each set of profiles holds one that is open, hour by hour."""
+    found = np.zeros((len(kinds), is_open.shape[1]), np.bool_)
     for hour in range(is_open.shape[1]):
         mask = np.zeros(kinds.shape[1], np.uint64)
         for number in np.flatnonzero(is_open[:, hour]).tolist():

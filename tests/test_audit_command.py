@@ -126,9 +126,14 @@ def test_ledger_geopackage_and_summary_tell_the_same(town: SampleFiles, pack: Pa
     rule = next(r for r in summary["rules"] if r["id"] == "reach-10")
     book = openpyxl.load_workbook(pack / "ledger.xlsx", read_only=True)
     assert [s.split()[0] for s in book.sheetnames] == [
-        *("结论", "区县", "街道", "社区", "网格", "小区", "圈外楼栋", "盲区"),
+        *("结论", "区县", "街道", "社区", "网格", "小区", "站点", "圈外楼栋", "盲区"),
         *("一周覆盖", "选址建议", "输入"),
     ]
+    stations = list(book["站点 Stations"].iter_rows(values_only=True))
+    assert [r[0] for r in stations[1:]] == [s["code"] for s in summary["stations"]]
+    seats = stations[0].index("座位数 Places")
+    assert [r[seats] for r in stations[1:]] == [s["places"] for s in summary["stations"]]
+    assert sum(r[seats] is None for r in stations[1:]) == 5
     rows = list(book["圈外楼栋 Outside"].iter_rows(values_only=True))
     head = rows[0]
     assert sum(r[head.index("户数")] for r in rows[1:]) == (rule["denominator"] - rule["numerator"])

@@ -33,6 +33,7 @@ from data.audits.runs import (
     read_audit,
     run_audit,
 )
+from data.audits.small_week import SmallWeeks, small_weeks
 from data.audits.whatif import what_if
 from data.errors import NotFoundError
 from data.rules import checked
@@ -166,22 +167,29 @@ def compare(service: ServiceDependency, audit_id: int, before_id: int) -> Respon
 def week(
     service: ServiceDependency,
     audit_id: int,
-    level: Annotated[Literal["", "district", "street", "community"], Query()] = "",
+    level: Annotated[
+        Literal["", "district", "street", "community", "grid", "compound"], Query()
+    ] = "",
     code: Annotated[str, Query(max_length=120)] = "",
     lang: Literal["zh", "en"] = "zh",
 ) -> Response:
     """Read what is covered in each hour of the week, in the city or in one area, also in words.
 
     ``surely`` are 168 numbers from Monday midnight, ``holiday`` 24 of a public holiday; ``below``
-    and ``words`` say when the promise is not kept.
+    and ``words`` say when the promise is not kept. The weeks of grids and compounds are worked out
+    when asked for, from what the audit was made from; the first takes as long as a walk through
+    the city.
     """
-    found = _kept(service, audit_id).summary.get("week", {})
+    kept = _kept(service, audit_id)
+    found = kept.summary.get("week", {})
     cover = week_of(found, level, code) if "required" in found else None
+    if cover is None and "required" in found and level in kept.summary["levels"]:
+        cover = _small_week(service, kept, level, code)
     if cover is None:
         raise NotFoundError(
             f"Audit {audit_id} has no week of {level or 'the city'} {code}.".replace(" .", "."),
             remedy="Name a level and a code that the audit lists, or neither; audits made before "
-            "weeks were kept by area have none.",
+            "weeks or their inputs were kept have none.",
         )
     required = found["required"]
     told = {key: value for key, value in cover.items() if key != "areas"}
@@ -427,6 +435,27 @@ def audit(context: Context, service: ServiceDependency, audit_id: int) -> Respon
     """Show one audit: verdict, map, areas, zones, proposals, explanations."""
     kept = _kept(service, audit_id)
     return page_response(context, audit_page(context, number=kept.id, created_at=kept.created_at))
+
+
+def _small_week(
+    service: ServiceDependency, kept: KeptAudit, level: str, code: str
+) -> dict[str, Any] | None:
+    """The week of a grid or compound; None where the audit's inputs are not kept or know it not."""
+    rows = next(r for r in kept.summary["rules"] if r["id"] == kept.summary["main_rule"])["areas"]
+    if not any(row["code"] == code for row in rows.get(level, [])):
+        return None
+
+    def walked() -> SmallWeeks | None:
+        with service.database.connect() as connection:
+            files = audit_inputs(connection, kept.id)
+        if files is None:
+            return None
+        rules = rule_set(kept.summary["rule_set"], origin=f"audit {kept.id}")
+        main = next(rule for rule in rules.rules if rule.id == kept.summary["main_rule"])
+        return small_weeks(place_from(files), main)
+
+    weeks = service.small_weeks.get(kept.id, walked)
+    return None if weeks is None else weeks.of(level, code)
 
 
 def _attached(

@@ -13,12 +13,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from data.audits.ground import Ground, covered_with, ground_of, walk_homes
+from data.audits.ground import Ground, covered_with, ground_of, tables_of, walk_homes
 from data.audits.mending import Change
 from data.audits.place import Place
 from data.audits.plain import plain
 from data.audits.remedies import PROPOSALS, described_zones, proposed_sites
-from data.audits.week import open_week, week_summary
+from data.audits.week import week_summary
 from geo.accessibility import straight_to_nearest
 from geo.audit import (
     REASON_NAMES,
@@ -34,7 +34,7 @@ from geo.audit import (
     reasons,
     supply_for,
 )
-from geo.crs import project, unproject
+from geo.crs import unproject
 from geo.gaps import GapZones, gap_zones
 from geo.links import Links, doubtful_links
 from geo.rulesets import RuleSet, WalkKey
@@ -95,20 +95,7 @@ def conduct(
     """
     tell = progress or (lambda _stage, _share: None)
     crs = place.network.crs
-    homes = Homes(
-        place.homes.households,
-        place.homes.people,
-        place.homes.estimated,
-        project(place.homes.lonlat, crs) if len(place.homes.lonlat) else np.zeros((0, 2)),
-    )
-    stations = StationTable(
-        place.stations.kind,
-        place.stations.facilities,
-        place.stations.area_m2,
-        open_week(place.stations.hours),
-        project(place.stations.lonlat, crs) if len(place.stations.lonlat) else np.zeros((0, 2)),
-        place.stations.places,
-    )
+    homes, stations = tables_of(place)
     grounds: dict[tuple[str, str], Ground] = {}
 
     def ground(key: WalkKey) -> Ground:

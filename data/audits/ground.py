@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from data.audits.place import Place
-from geo.audit import StationTable, Walked
+from data.audits.week import open_week
+from geo.audit import Homes, StationTable, Walked
 from geo.coverage import coverage
 from geo.crs import project
 from geo.impedance import Impedance, impedance
@@ -17,6 +18,7 @@ from geo.network import WalkNetwork
 from geo.rulesets import Rule, WalkKey
 from geo.search import TargetIndex, nearest_facility, reach_targets
 from geo.siting import pairs_of_rows
+from geo.siting.pairs import Pairs
 from geo.snapping import SnappedPoints, Snapper
 from geo.standards import PROFILES
 
@@ -44,6 +46,26 @@ class Ground:
     stations: SnappedPoints
     index: TargetIndex
     snapper: Snapper
+
+
+def tables_of(place: Place) -> tuple[Homes, StationTable]:
+    """Homes and stations of a place as the rules look at them, in its network's metres."""
+    crs = place.network.crs
+
+    def metres(lonlat: NDArray[np.float64]) -> NDArray[np.float64]:
+        return project(lonlat, crs) if len(lonlat) else np.zeros((0, 2))
+
+    homes, stations = place.homes, place.stations
+    return Homes(homes.households, homes.people, homes.estimated, metres(homes.lonlat)), (
+        StationTable(
+            stations.kind,
+            stations.facilities,
+            stations.area_m2,
+            open_week(stations.hours),
+            metres(stations.lonlat),
+            stations.places,
+        )
+    )
 
 
 def ground_of(place: Place, profile: str, waits: str) -> Ground:
@@ -94,23 +116,36 @@ def walk_homes(
     facility = found.facility[best]
     numbers = rows if len(rows) else np.zeros(1, np.int64)
     station = np.where(facility >= 0, numbers[np.maximum(facility, 0)], -1)
-    near = reach_targets(ground.network, ground.impedance, some, ground.index, cutoff_s=cutoff_s)
+    return Walked(
+        found.seconds[best].astype(np.float64),
+        station.astype(np.int32),
+        found.state[best],
+        pairs_within(place, stations, ground, key, cutoff_s),
+    )
+
+
+def pairs_within(
+    place: Place, stations: StationTable, ground: Ground, key: WalkKey, cutoff_s: float
+) -> Pairs:
+    """Homes to the stations that count, as far as the cutoff; arguments as `walk_homes` has."""
+    rows = stations.chosen(key.stations, key.facility, key.at)
+    near = reach_targets(
+        ground.network,
+        ground.impedance,
+        ground.stations.take(rows),
+        ground.index,
+        cutoff_s=cutoff_s,
+    )
     counts = np.zeros(len(stations.kind), np.int64)
     counts[rows] = np.diff(near.offsets)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    pairs = pairs_of_rows(
+    return pairs_of_rows(
         offsets,
         near.target,
         near.cost_mm,
         demands=len(ground.points),
         per_second=1000.0 * ground.impedance.speed_mps,
-    ).grouped(owner, count)
-    return Walked(
-        found.seconds[best].astype(np.float64),
-        station.astype(np.int32),
-        found.state[best],
-        pairs,
-    )
+    ).grouped(place.homes.point_home, len(place.homes.code))
 
 
 def covered_with(

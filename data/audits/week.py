@@ -23,7 +23,7 @@ MONDAY = dt.datetime(2024, 5, 13, tzinfo=TIME_ZONE)
 HOLIDAY = dt.datetime(2024, 5, 1, tzinfo=TIME_ZONE)
 """Labour Day of 2024, a Wednesday."""
 LEVELS = ("district", "street", "community")
-"""Levels whose weeks are kept with an audit."""
+"""Levels whose weeks are kept with an audit; of the others see `data.audits.small_week`."""
 NEARLY = 0.01
 """Share of the total by which an hour may fall short of the best and still be called as good."""
 _STATES = {"open": OPEN, "closed": SHUT, "holiday": SHUT, "unknown": UNKNOWN}
@@ -112,11 +112,11 @@ def week_summary(
         "unit": unit,
         "required": share,
         "stations_of_unknown_hours": int((week[counted] == UNKNOWN).all(axis=1).sum()),
-        **_told(found[""], 0, share),
+        **told(found[""], 0, share),
         "perhaps": found[""].perhaps[0, :168].tolist(),
         "areas": {
             level: [
-                {"code": code, "name": name, **_told(cover, row, share)}
+                {"code": code, "name": name, **told(cover, row, share)}
                 for row, (code, name) in enumerate(
                     zip(areas[level].code, areas[level].name, strict=True)
                 )
@@ -128,7 +128,8 @@ def week_summary(
     }
 
 
-def _told(cover: HourCover, row: int, share: float) -> dict[str, Any]:
+def told(cover: HourCover, row: int, share: float) -> dict[str, Any]:
+    """The week of one area as `week_summary` keeps it."""
     total, best = float(cover.total[row]), float(cover.best[row])
     surely = cover.surely[row, :168]
     # Where no hour keeps the promise, hours are held against the best of the week.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import re
 import zipfile
 
@@ -15,6 +16,8 @@ from town import buildings, lonlat
 from data.audits.conduct import conduct
 from data.audits.inputs import place_from
 from data.audits.pack import read_pack, unzip_pack
+from data.audits.runs import audit_inputs
+from data.audits.small_week import small_weeks
 from data.errors import SourceFileError
 from geo.rulesets import rule_set
 
@@ -219,6 +222,46 @@ def test_the_week_is_told_for_the_city_and_each_area(client, made):
     missing = client.get(address, params={"level": "community", "code": "none"})
     assert missing.status_code == 404
     assert missing.json()["remedy"]
+
+
+def test_the_week_of_a_grid_is_worked_out_from_what_was_audited(client, town, made):
+    address = f"/api/v1/audits/{made['id']}/week"
+    rule = by_id(made)["reach-10"]
+    city = client.get(address).json()
+    for level in ("grid", "compound"):
+        sums = [0.0] * 192
+        rows = [row for row in rule["areas"][level] if row["code"] and row["denominator"]]
+        assert rows
+        assert level not in made["week"]["areas"]
+        for row in rows:
+            told = client.get(
+                address, params={"level": level, "code": row["code"], "lang": "en"}
+            ).json()
+            # With all stations open, what the rule counts; never more in any hour.
+            assert (told["total"], told["best"]) == (row["denominator"], row["numerator"])
+            assert max(told["surely"]) == told["peak"] <= told["best"]
+            assert told["name"] == row["name"]
+            assert told["words"]
+            sums = [a + b for a, b in zip(sums, told["surely"] + told["holiday"], strict=True)]
+        whole = city["surely"] + city["holiday"]
+        assert all(part <= all_of + 1e-9 for part, all_of in zip(sums, whole, strict=True))
+        if sum(row["denominator"] for row in rows) == city["total"]:
+            assert sums == pytest.approx(whole)
+    # Worked out in the same way as those that are kept.
+    weeks = small_weeks(*inputs_and_rule(town, made))
+    for level in ("district", "street", "community"):
+        for kept in made["week"]["areas"].get(level, []):
+            assert json.loads(json.dumps(weeks.of(level, kept["code"]))) == kept
+    missing = client.get(address, params={"level": "grid", "code": "none"})
+    assert missing.status_code == 404
+    assert missing.json()["remedy"]
+
+
+def inputs_and_rule(town, made):
+    with town.connect() as connection:
+        place = place_from(audit_inputs(connection, made["id"]))
+    rules = rule_set(made["rule_set"], origin="test")
+    return place, next(rule for rule in rules.rules if rule.id == made["main_rule"])
 
 
 def test_the_pack_makes_the_same_audit_again_from_itself_alone(client, made, tmp_path):

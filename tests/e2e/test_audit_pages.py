@@ -116,6 +116,86 @@ def test_an_audit_is_made_read_explained_and_tried_out(browser: Browser, url: st
     page.close()
 
 
+def test_a_grid_picked_in_the_table_or_on_the_map_shows_its_week(
+    browser: Browser, url: str
+) -> None:
+    page, errors = opened(browser, 1280, 860)
+    made = page.request.post(f"{url}/api/v1/audits", data={"rules": "circle-10"}, timeout=120_000)
+    page.goto(f"{url}/audits/{made.json()['id']}?lang=zh")
+    page.wait_for_selector("#gc-verdict[data-ready]")
+    # The page itself carries no grid's week.
+    assert page.locator("#gc-week-of option[value^='grid/']").count() == 0
+    page.select_option("#gc-level", "grid")
+    row = page.locator("#gc-sums tbody .gc-name").first
+    name = row.inner_text()
+    with page.expect_response("**/week?level=grid**") as answered:
+        row.click()
+    told = answered.value.json()
+    assert name in (told["name"], told["code"])
+    picked = f"grid/{told['code']}"
+    page.locator(f"#gc-week [data-of='{picked}'] .gc-week").wait_for()
+    assert page.locator("#gc-week-of").input_value() == picked
+    assert page.locator("#gc-week .gc-week i[title]").count() == 192
+    words = page.locator("#gc-week .gc-week-words li").all_inner_texts()
+    assert words == told["words"]
+    # In the tree as well.
+    page.select_option("#gc-level", "tree")
+    page.evaluate("document.querySelectorAll('.gc-tree').forEach((one) => { one.open = true; })")
+    with page.expect_response("**/week?level=grid**") as answered:
+        page.locator(".gc-week-pick").last.click()
+    other = answered.value.json()["code"]
+    page.locator(f"#gc-week [data-of='grid/{other}']").wait_for()
+    # On the map: where no dot is, the grid that lies there.
+    lon, lat = lonlat(330, 330)
+    point = f"{lon},{lat}"
+    here = page.request.get(
+        f"{url}/api/v1/layers/grids", params={"bbox": f"{point},{point}", "kind": "base"}
+    ).json()["features"][0]["properties"]["code"]
+    with page.expect_response("**/week?level=grid**") as answered:
+        click_at(page, 330, 330)
+    assert answered.value.json()["code"] == here
+    page.locator(f"#gc-week [data-of='grid/{here}']").wait_for()
+    assert page.locator("path.leaflet-interactive[stroke='#0b5394']").count() == 0
+    assert page.locator("path[stroke='#0b5394'][stroke-width='3']").count() == 1
+    # A pin of a trial picks none.
+    page.get_by_role("button", name="放新站").click()
+    with page.expect_response("**/what-if"):
+        click_at(page, 340, 340)
+    assert page.locator("#gc-week-of").input_value() == f"grid/{here}"
+    assert errors == []
+    page.close()
+
+
+def test_a_rule_on_places_is_written_in_the_browser_and_its_unknowns_are_told(
+    browser: Browser, url: str
+) -> None:
+    page, errors = opened(browser, 1280, 860)
+    page.goto(f"{url}/rule-sets?lang=zh")
+    page.get_by_role("button", name="新建规则集").click()
+    form = page.locator("#gc-rule-form")
+    form.get_by_label("中文名称").first.fill("座位标准")
+    form.get_by_label("标识").first.fill("seats")
+    rule = form.locator(".gc-rule-edit").first
+    rule.get_by_label("规则类型").select_option("capacity")
+    rule = form.locator(".gc-rule-edit").first
+    rule.get_by_label("中文名称").fill("每百户三个座位")
+    rule.get_by_label("每百户座位数").fill("3")
+    form.get_by_role("button", name="保存为此版本").click()
+    page.get_by_text("已保存“座位标准”").wait_for()
+    kept = page.request.get(f"{url}/api/v1/rule-sets/seats").json()
+    assert kept["rules"][0]["places_per_100_households"] == 3
+    made = page.request.post(f"{url}/api/v1/audits", data={"rules": "seats"}, timeout=120_000)
+    found = made.json()["rules"][0]
+    assert found["facts"]["stations_without_places"] > 0
+    page.goto(f"{url}/audits/{made.json()['id']}?lang=zh")
+    page.wait_for_selector("#gc-verdict[data-ready]")
+    said = page.locator("#gc-rules").inner_text()
+    assert f"{found['facts']['stations_without_places']} 处站点缺座位数" in said
+    assert page.locator("#gc-sums thead").inner_text().split()[:3] == ["名称", "结论", "现有"]
+    assert errors == []
+    page.close()
+
+
 def test_a_rule_set_is_copied_changed_kept_and_used(browser: Browser, url: str) -> None:
     page, errors = opened(browser, 1280, 860)
     page.goto(f"{url}/rule-sets?lang=zh")

@@ -18,6 +18,8 @@ Gridcircle.begin = function (map) {
   const renderer = L.canvas({ pane: "dots", padding: 0.2, tolerance: 6 });
   const marks = L.layerGroup().addTo(map);
   const walk = L.layerGroup().addTo(map);
+  const picked = L.layerGroup().addTo(map);
+  let weekOf = null;
   byId("gc-back").textContent = `‹ ${w("all_audits")}`;
   byId("gc-home").append(element("p", { class: "gc-hint" }, w("click_hint")));
 
@@ -142,7 +144,7 @@ Gridcircle.begin = function (map) {
     const select = element("select", { id: "gc-level", "aria-label": w("by_area") });
     Gridcircle.options(select, [...(ofHomes ? [["tree", TREE.filter((l) => first.areas[l]).map((l) => w(l)).join(" › ")]] : []), ...levels.map((l) => [l, w(l)])], ofHomes ? "tree" : levels[0]);
     const box = element("div", { class: "gc-scroll" });
-    const show = () => box.replaceChildren(select.value === "tree" ? tree(first.areas) : table(first.areas[select.value], show, ofHomes));
+    const show = () => box.replaceChildren(select.value === "tree" ? tree(first.areas) : table(first.areas[select.value], show, ofHomes, select.value));
     select.addEventListener("change", show);
     byId("gc-areas").replaceChildren(element("h2", {}, w("by_area")), element("label", { class: "gc-field gc-inline" }, rule), element("label", { class: "gc-field gc-inline" }, select), box);
     show();
@@ -163,14 +165,18 @@ Gridcircle.begin = function (map) {
       element("details", { class: "gc-tree", open: node.level === "district" },
         element("summary", { class: node.children.length ? "" : "gc-leaf" },
           element("span", {}, node.name || node.code, element("small", {}, `${w(node.level)} · ${number(node.denominator - node.numerator)} ${unit} ${w("outside")}`)),
-          bar(node.share), element("span", { class: "gc-number" }, share(node.share))),
+          bar(node.share), element("span", { class: "gc-number" }, share(node.share)),
+          weekOf && node.level === "grid" ? element("button", { type: "button", class: "gc-quiet gc-week-pick", "aria-label": `${w("week")}: ${node.name || node.code}`,
+            onclick: (event) => { event.preventDefault(); weekOf("grid", node.code, node.name); } }, w("week_pick")) : ""),
         element("div", {}, ...draw(node.children))));
     return element("div", {}, ...draw(roots));
   }
 
-  function table(rows, again, ofHomes) {
+  function table(rows, again, ofHomes, level) {
     const columns = [
-      ["name", w("name"), (r) => r.name || r.code || w("none_area")],
+      ["name", w("name"), (r) => (weekOf && r.code
+        ? element("button", { type: "button", class: "gc-name", title: w("week"), onclick: () => weekOf(level, r.code, r.name) }, r.name || r.code)
+        : r.name || r.code || w("none_area"))],
       ["share", w(ofHomes ? "share" : "verdict"), (r) => (ofHomes ? share(r.share) : tag(r.verdict))],
       ...(ofHomes
         ? [["outside", w("outside"), (r) => number(r.denominator - r.numerator)], ["denominator", unit, (r) => number(r.denominator)]]
@@ -298,18 +304,53 @@ Gridcircle.begin = function (map) {
     const box = element("div", { "aria-live": "polite" });
     byId("gc-week").replaceChildren(
       element("h2", {}, w("week")),
-      places.length ? element("label", { class: "gc-field gc-inline" }, select) : "",
+      element("label", { class: "gc-field gc-inline" }, select),
+      audit.levels.includes("grid") ? element("p", { class: "gc-hint" }, w("week_grid")) : "",
       box,
       element("p", { class: "gc-note" }, [w("week_note"), w("hours_unknown", { n: audit.week.stations_of_unknown_hours })].join(" ")));
+    let asked = 0;
     const show = async () => {
+      const turn = ++asked;
       const [level, ...code] = select.value.split("/");
       const query = new URLSearchParams({ level, code: code.join("/"), lang: page.language });
+      box.classList.add("gc-waiting");
       const told = await Gridcircle.guarded(() => Gridcircle.ask(`${base}/week?${query}`, { quiet: true }));
-      if (told) box.replaceChildren(strip(told), element("ul", { class: "gc-week-words" }, ...told.words.map((line) => element("li", {}, line))));
+      if (turn !== asked) return; // another area was chosen meanwhile
+      box.classList.remove("gc-waiting");
+      box.replaceChildren(...(told ? [strip(told), element("ul", { class: "gc-week-words" }, ...told.words.map((line) => element("li", {}, line)))] : []));
+      box.dataset.of = select.value;
     };
-    select.addEventListener("change", show);
+    select.addEventListener("change", () => {
+      picked.clearLayers();
+      show();
+    });
+    weekOf = (level, code, name) => {
+      const value = `${level}/${code}`;
+      if (![...select.options].some((option) => option.value === value)) {
+        select.append(element("option", { value }, `${w(level)} ${name || code}`));
+      }
+      select.value = value;
+      if (Gridcircle.isNarrow() && byId("gc-panel").dataset.state === "low") byId("gc-panel").dataset.state = "half";
+      byId("gc-week").scrollIntoView({ block: "start" });
+      return show();
+    };
     await show();
   }
+
+  // A click that sets a pin of a trial picks no grid; who was first to hear of it does not matter.
+  let placing = false;
+  map.on("preclick", () => { placing = trial.isPlacing(); });
+  map.on("click", async ({ latlng }) => {
+    if (placing || !weekOf || !audit.levels.includes("grid")) return;
+    const point = `${latlng.lng.toFixed(7)},${latlng.lat.toFixed(7)}`;
+    const found = await Gridcircle.guarded(() => Gridcircle.ask(`/api/v1/layers/grids?kind=base&limit=1&bbox=${point},${point}`, { quiet: true }));
+    const grid = found?.features[0];
+    picked.clearLayers();
+    if (!grid) return;
+    const { code, name } = grid.properties;
+    picked.addLayer(L.geoJSON(grid, { interactive: false, style: { color: "#0b5394", weight: 3, fillOpacity: 0.06 } }));
+    await weekOf("grid", code, name);
+  });
 
   function strip(told) {
     const total = told.total || 1;
@@ -431,12 +472,12 @@ Gridcircle.begin = function (map) {
     reasons();
     falseCircles();
     spread();
+    await week();
     areas();
     zones();
     sites();
     trial.draw(unit);
     closures();
-    await week();
     quality();
     map.on("moveend", places);
     await places();
