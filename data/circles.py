@@ -27,13 +27,17 @@ from geo.crs import project
 from geo.errors import GridcircleError, NetworkError, SnapError
 from geo.field import FieldIndex
 from geo.impedance import Impedance, impedance
+from geo.links import feet_grid
 from geo.network import WalkNetwork
+from geo.segments import SegmentGrid
 from geo.snapping import Barriers, SnappedPoints, Snapper
 from geo.standards import TravelProfile, profile_named, signal_wait_s
 
 OPEN = ("open",)
 """Stations that count unless a request names other statuses."""
 
+WALKS_KEPT = 3
+"""Rules whose walks stay in memory for trials of changes: some 12 bytes a node and point each."""
 TRAVELS_KEPT = 6
 """Ways of walking whose impedance and raster stay in memory."""
 
@@ -183,6 +187,7 @@ class Streets:
     _impedances: Memo[Impedance] = field(default_factory=lambda: Memo(TRAVELS_KEPT))
     _fields: Memo[FieldIndex] = field(default_factory=lambda: Memo(TRAVELS_KEPT))
     _snappers: Memo[Snapper] = field(default_factory=lambda: Memo(4))
+    _feet: Memo[SegmentGrid] = field(default_factory=lambda: Memo(1))
 
     def impedance(self, travel: Travel) -> Impedance:
         """Arc costs of one way of walking."""
@@ -205,7 +210,11 @@ class Streets:
 
     def snap(self, travel: Travel, lonlat: NDArray[np.float64]) -> SnappedPoints:
         """Join points in WGS84 degrees to the edges that are open to this way of walking."""
-        snapper = self._snappers.get(
+        return self.snapper(travel).snap(project(lonlat, self.network.crs))
+
+    def snapper(self, travel: Travel) -> Snapper:
+        """What joins points to the edges that are open to this way of walking."""
+        return self._snappers.get(
             travel.edges_key,
             lambda: Snapper(
                 self.network,
@@ -214,7 +223,11 @@ class Streets:
                 barriers=self.barriers,
             ),
         )
-        return snapper.snap(project(lonlat, self.network.crs))
+
+    @property
+    def feet(self) -> SegmentGrid:
+        """Edges open to feet by cell."""
+        return self._feet.get("feet", lambda: feet_grid(self.network))
 
 
 @dataclass(frozen=True)
@@ -234,6 +247,8 @@ class City:
     stations : Stations
     demand_by_edges, stations_by_edges : Memo
         Snapped points, by which edges are open.
+    kept_walks : Memo
+        Walks to the nearest of the stations that count, for `data.audits.whatif`.
     """
 
     number: int
@@ -244,6 +259,7 @@ class City:
     stations: Stations
     demand_by_edges: Memo[DemandPoints]
     stations_by_edges: Memo[SnappedPoints]
+    kept_walks: Memo[Any]
 
     @property
     def network(self) -> WalkNetwork:
@@ -428,6 +444,9 @@ class Circles:
             stations,
             keep.demand_by_edges if keep and buildings is keep.buildings else Memo(4),
             keep.stations_by_edges if keep and stations is keep.stations else Memo(4),
+            keep.kept_walks
+            if keep is not None and same_ground and stations is keep.stations
+            else Memo(WALKS_KEPT),
         )
 
 

@@ -13,6 +13,7 @@ from geo.impedance import Impedance
 from geo.kernels import kernel
 from geo.network import EdgeFlag, WalkNetwork, components, digest
 from geo.search import reach
+from geo.segments import SegmentGrid, _nearest, segment_grid
 from geo.snapping import Barriers, SnappedPoints, SnapState, no_barriers, street_grid
 
 GAP_M = 30.0
@@ -43,7 +44,13 @@ class Links:
         return len(self.edge)
 
 
-def links_between(network: WalkNetwork, ends: NDArray[np.float64], *, reach_m: float) -> Links:
+def links_between(
+    network: WalkNetwork,
+    ends: NDArray[np.float64],
+    *,
+    reach_m: float,
+    feet: SegmentGrid | None = None,
+) -> Links:
     """Join pairs of points to the nearest edges open to feet: a footbridge, a gate, a crossing.
 
     Parameters
@@ -53,33 +60,40 @@ def links_between(network: WalkNetwork, ends: NDArray[np.float64], *, reach_m: f
         Metres.
     reach_m : float
         Farthest an end may lie from a street, metres.
+    feet : SegmentGrid, optional
+        As `feet_grid` makes it; with it only what lies near the ends is looked at.
 
     Raises
     ------
     SnapError
         If an end is farther than that from every street.
     """
-    walk = np.flatnonzero(network.edge_flags & EdgeFlag.WALK)
-    tree = shapely.STRtree(_lines(network, walk))
-    points = shapely.points(ends.reshape(-1, 2))
-    edge = np.empty(len(points), np.int32)
-    offset = np.empty(len(points), np.int32)
-    xy = np.empty((len(points), 2))
-    for number, point in enumerate(points):
-        near = tree.query_nearest(point, max_distance=reach_m, all_matches=False)
-        if not len(near):
-            raise SnapError(
-                f"End {number % 2 + 1} of link {number // 2 + 1} is more than {reach_m:g} m from"
-                " every street.",
-                remedy="Move it nearer to a street or path.",
-            )
-        line = tree.geometries[near[0]]
-        along = shapely.line_locate_point(line, point)
-        edge[number] = walk[near[0]]
-        length = int(network.edge_length_mm[edge[number]])
-        offset[number] = min(round(along * 1000), length)
-        xy[number] = shapely.get_coordinates(shapely.line_interpolate_point(line, along))[0]
-    return Links(edge.reshape(-1, 2), offset.reshape(-1, 2), xy.reshape(-1, 2, 2))
+    xy = np.ascontiguousarray(np.asarray(ends, np.float64).reshape(-1, 2))
+    in_turn = np.zeros(0, np.int64)
+    _, segment, _ = _nearest(0, len(xy), in_turn, xy, reach_m, feet or feet_grid(network))
+    far = np.flatnonzero(segment < 0)
+    if len(far):
+        raise SnapError(
+            f"End {far[0] % 2 + 1} of link {far[0] // 2 + 1} is more than {reach_m:g} m from"
+            " every street.",
+            remedy="Move it nearer to a street or path.",
+        )
+    edge = np.searchsorted(network.edge_offsets, segment, side="right") - 1
+    lines = _lines(network, edge)
+    along = shapely.line_locate_point(lines, shapely.points(xy))
+    offset = np.minimum(np.rint(along * 1000), network.edge_length_mm[edge])
+    foot = shapely.get_coordinates(shapely.line_interpolate_point(lines, along))
+    return Links(
+        edge.reshape(-1, 2).astype(np.int32),
+        offset.reshape(-1, 2).astype(np.int32),
+        foot.reshape(-1, 2, 2),
+    )
+
+
+def feet_grid(network: WalkNetwork) -> SegmentGrid:
+    """Edges open to feet by cell, for many questions about them."""
+    walk = (network.edge_flags & EdgeFlag.WALK) > 0
+    return segment_grid(network.edge_offsets, network.edge_xy, walk)
 
 
 def doubtful_links(

@@ -6,7 +6,9 @@ import numpy as np
 import shapely
 from numpy.typing import NDArray
 
-from geo.network import EdgeFlag, WalkNetwork
+from geo.links import feet_grid
+from geo.network import WalkNetwork
+from geo.segments import SegmentGrid, segments_in
 from geo.snapping import Barriers
 
 WALL_WITHIN_M = 40.0
@@ -16,7 +18,9 @@ STREET_WITHIN_M = 60.0
 _STEP_M = 0.5
 
 
-def gate_in_wall(barriers: Barriers, xy: NDArray[np.float64]) -> NDArray[np.float64] | None:
+def gate_in_wall(
+    barriers: Barriers, xy: NDArray[np.float64], *, walls: SegmentGrid | None = None
+) -> NDArray[np.float64] | None:
     """The place on the nearest barrier, and the direction across it.
 
     Parameters
@@ -24,15 +28,18 @@ def gate_in_wall(barriers: Barriers, xy: NDArray[np.float64]) -> NDArray[np.floa
     barriers : Barriers
     xy : ndarray, shape (2,)
         Metres.
+    walls : SegmentGrid, optional
+        The barriers by cell (`Snapper.walls`); with it only those near the place are looked at.
 
     Returns
     -------
     ndarray, shape (2, 2), or None
         The place and the unit vector across the barrier; None where no barrier is near.
     """
-    if not len(barriers.segments):
+    near = _walls_near(barriers, xy, WALL_WITHIN_M, walls)
+    if not len(near):
         return None
-    a, b = barriers.segments[:, :2], barriers.segments[:, 2:]
+    a, b = near[:, :2], near[:, 2:]
     along = b - a
     length = np.maximum((along**2).sum(axis=1), 1e-12)
     share = np.clip(((xy - a) * along).sum(axis=1) / length, 0, 1)
@@ -46,7 +53,12 @@ def gate_in_wall(barriers: Barriers, xy: NDArray[np.float64]) -> NDArray[np.floa
 
 
 def path_through(
-    network: WalkNetwork, barriers: Barriers, place: NDArray[np.float64]
+    network: WalkNetwork,
+    barriers: Barriers,
+    place: NDArray[np.float64],
+    *,
+    feet: SegmentGrid | None = None,
+    walls: SegmentGrid | None = None,
 ) -> NDArray[np.float64] | None:
     """Ends on the nearest street of either side of a gate, joined without another barrier between.
 
@@ -56,6 +68,9 @@ def path_through(
     barriers : Barriers
     place : ndarray, shape (2, 2)
         As `gate_in_wall` gives it.
+    feet, walls : SegmentGrid, optional
+        Streets (`geo.links.feet_grid`) and barriers by cell; with them only what lies near the
+        gate is looked at.
 
     Returns
     -------
@@ -65,18 +80,13 @@ def path_through(
     """
     foot, across = place
     reach = STREET_WITHIN_M
-    near = _edges_near(network, foot, reach)
+    near = _edges_near(network, foot, reach, feet or feet_grid(network))
     if not len(near):
         return None
-    walls = shapely.linestrings(barriers.segments.reshape(-1, 2, 2))
-    low, high = foot - reach, foot + reach
-    bounds = shapely.bounds(walls)
-    walls = walls[
-        (bounds[:, 0] <= high[0])
-        & (bounds[:, 2] >= low[0])
-        & (bounds[:, 1] <= high[1])
-        & (bounds[:, 3] >= low[1])
-    ]
+    # The leg begins half a step beside the gate and ends within reach of there.
+    lines = shapely.linestrings(
+        _walls_near(barriers, foot, reach + 2 * _STEP_M, walls).reshape(-1, 2, 2)
+    )
     ends = []
     for side in (1.0, -1.0):
         probe = foot + side * _STEP_M * across
@@ -88,21 +98,33 @@ def path_through(
             if away[row] > reach:
                 break
             leg = shapely.linestrings([probe, feet[row]])
-            if not shapely.intersects(walls, leg).any():
+            if not shapely.intersects(lines, leg).any():
                 ends.append(feet[row])
                 break
     return np.stack(ends) if len(ends) == 2 else None
 
 
+def _walls_near(
+    barriers: Barriers, xy: NDArray[np.float64], reach_m: float, walls: SegmentGrid | None
+) -> NDArray[np.float64]:
+    """Barriers whose cell or bounding box comes that near a point, in the order given."""
+    (west, south), (east, north) = xy - reach_m, xy + reach_m
+    if walls is not None:
+        return barriers.segments[segments_in(west, south, east, north, walls) // 2]
+    a, b = barriers.segments[:, :2], barriers.segments[:, 2:]
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    return barriers.segments[
+        ((low <= (east, north)) & (high >= (west, south))).all(axis=1).astype(np.bool_)
+    ]
+
+
 def _edges_near(
-    network: WalkNetwork, xy: NDArray[np.float64], reach_m: float
+    network: WalkNetwork, xy: NDArray[np.float64], reach_m: float, feet: SegmentGrid
 ) -> NDArray[np.object_]:
     """Lines of the edges of feet that come near a point."""
-    inside = (np.abs(network.edge_xy - xy) <= reach_m + 200).all(axis=1)
-    counts = np.diff(network.edge_offsets)
-    owner = np.repeat(np.arange(len(counts)), counts)
-    chosen = np.unique(owner[inside])
-    chosen = chosen[network.edge_flags[chosen] & EdgeFlag.WALK > 0]
+    (west, south), (east, north) = xy - reach_m, xy + reach_m
+    segments = segments_in(west, south, east, north, feet)
+    chosen = np.unique(np.searchsorted(network.edge_offsets, segments, side="right") - 1)
     pieces = [
         shapely.linestrings(network.edge_xy[network.edge_offsets[e] : network.edge_offsets[e + 1]])
         for e in chosen.tolist()

@@ -201,6 +201,31 @@ def _regions(columns, rows, slot):  # type: ignore[no-untyped-def]
     return upper
 
 
+@kernel
+def segments_in(west, south, east, north, grid):  # type: ignore[no-untyped-def]
+    """Segments of the cells that a box touches, each once, by the row of the first vertex."""
+    found = np.empty(256, np.int64)
+    count = 0
+    if grid.columns == 0:
+        return found[:0]
+    c0 = max(int(np.floor((west - grid.x0) / grid.cell_m)), 0)
+    c1 = min(int(np.floor((east - grid.x0) / grid.cell_m)), 8 * grid.columns - 1)
+    r0 = max(int(np.floor((south - grid.y0) / grid.cell_m)), 0)
+    r1 = min(int(np.floor((north - grid.y0) / grid.cell_m)), 8 * grid.rows - 1)
+    for r in range(r0, r1 + 1):
+        for c in range(c0, c1 + 1):
+            block = grid.slot[(r >> 3) * grid.columns + (c >> 3)]
+            if block < 0:
+                continue
+            at = 64 * block + 8 * (r & 7) + (c & 7)
+            for j in range(grid.indptr[at], grid.indptr[at + 1]):
+                if count == len(found):
+                    found = np.concatenate((found, found))
+                found[count] = grid.content[j]
+                count += 1
+    return np.unique(found[:count])
+
+
 @kernel(inline="always")
 def _nearest_of(px, py, low, high, content, vertices, best2, best, best_t):  # type: ignore[no-untyped-def]
     """The nearest of some segments and the best so far; equally near: the lower number."""

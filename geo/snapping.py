@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
@@ -117,6 +118,27 @@ class SnappedPoints:
         )
 
 
+def no_points(network_version: str) -> SnappedPoints:
+    """No point at all, of a version of the network."""
+    none = np.zeros(0, np.int32)
+    return SnappedPoints(
+        none, none, none, np.zeros((0, 2)), none, np.zeros(0, np.uint8), network_version
+    )
+
+
+def joined_points(a: SnappedPoints, b: SnappedPoints) -> SnappedPoints:
+    """Points of one network and then others of it."""
+    return SnappedPoints(
+        np.concatenate([a.edge, b.edge]),
+        np.concatenate([a.offset_mm, b.offset_mm]),
+        np.concatenate([a.access_mm, b.access_mm]),
+        np.concatenate([a.xy, b.xy]),
+        np.concatenate([a.gate, b.gate]),
+        np.concatenate([a.state, b.state]),
+        a.network_version,
+    )
+
+
 class _Gates(NamedTuple):
     """Gates from west to east, so that the few near a point are found by bisection.
 
@@ -213,6 +235,11 @@ class Snapper:
         self._gates = _Gates(gates, number, led.edge, led.offset_mm, led.access_mm, led.xy)
 
     @property
+    def max_snap_m(self) -> float:
+        """Farthest distance to an edge, metres."""
+        return self._limit_m
+
+    @property
     def walls(self) -> SegmentGrid:
         """The barriers by cell."""
         return self._walls
@@ -221,6 +248,46 @@ class Snapper:
     def gate_xy(self) -> NDArray[np.float64]:
         """Gates from west to east, shape (g, 2), metres."""
         return self._gates.xy
+
+    def opened(self, xy: NDArray[np.float64]) -> Snapper:
+        """The same streets and barriers with some gates more, which are numbered on.
+
+        Costs what lies near the new gates: everything else is shared.
+
+        Parameters
+        ----------
+        xy : ndarray, shape (k, 2)
+            Metres.
+        """
+        old = self._gates
+        new = np.ascontiguousarray(np.asarray(xy, np.float64).reshape(-1, 2))
+        given = np.concatenate([old.xy, new])
+        number = np.concatenate(
+            [old.number, np.arange(len(old.xy), len(given), dtype=np.int32)]
+        ).astype(np.int32)
+        order = np.lexsort((number, given[:, 0]))
+        wider = copy(self)
+        shut = np.full(len(order), -1, np.int32)
+        unused = np.zeros(len(order), np.int32)
+        gates = np.ascontiguousarray(given[order])
+        wider._gates = _Gates(gates, number[order], shut, unused, unused, gates)  # noqa: SLF001
+        # A new gate may open the way of gates that its reach holds, and of no others.
+        anew = np.arange(len(given)) >= len(old.xy)
+        for place in new:
+            anew |= np.hypot(*(given - place).T) <= self._limit_m + OPENING_M
+        led = wider.snap(given[anew])
+        fields = []
+        for before, after in (
+            (old.edge, led.edge),
+            (old.offset_mm, led.offset_mm),
+            (old.access_mm, led.access_mm),
+            (old.foot_xy, led.xy),
+        ):
+            values = np.concatenate([before, np.zeros((len(new), *before.shape[1:]), before.dtype)])
+            values[anew] = after
+            fields.append(np.ascontiguousarray(values[order]))
+        wider._gates = _Gates(gates, number[order], *fields)  # noqa: SLF001
+        return wider
 
     def snap(self, xy: NDArray[np.float64]) -> SnappedPoints:
         """Join points to edges; see `snap`."""

@@ -18,7 +18,7 @@ from api.routers.pages import LANGUAGE_COOKIE, Context, page_response
 from api.security import page_policy
 from api.service import ServiceDependency
 from data.audits.compare import compare as compare_summaries
-from data.audits.explain import explain_home
+from data.audits.explain import explain_home, read_main_rule
 from data.audits.inputs import place_from
 from data.audits.pack import write_geopackage, write_ledger, zip_pack
 from data.audits.rulebook import list_rule_sets, named_rule_set
@@ -267,14 +267,13 @@ class WhatIf(BaseModel):
 )
 def try_out(service: ServiceDependency, audit_id: int, body: WhatIf) -> Response:
     """Count who would be covered with more or fewer stations, footbridges, gates; keeps nothing."""
-    kept = _kept(service, audit_id)
     city = service.circles.city()
     with service.database.connect() as connection:
         return JsonResponse(
             what_if(
                 connection,
                 city,
-                kept,
+                read_main_rule(connection, audit_id),
                 stations=body.stations,
                 links=body.links,
                 gates=body.gates,

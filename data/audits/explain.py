@@ -9,10 +9,10 @@ import numpy as np
 import shapely
 from sqlalchemy import Connection, text
 
-from data.audits.runs import KeptAudit
+from data.audits.runs import KeptAudit, no_audit
 from data.circles import City, Travel
 from data.coverage_runs import Question
-from data.errors import NotFoundError
+from data.errors import InvalidRowError, NotFoundError
 from data.walks import Walks, _route
 from geo.audit import hour_of
 from geo.crs import project
@@ -126,9 +126,44 @@ def explain_home(
 
 
 def main_rule(audit: KeptAudit) -> Rule:
-    """The rule of walking that an audit is about."""
-    rules = rule_set(audit.summary["rule_set"], origin=f"audit {audit.id}")
-    return next(r for r in rules.rules if r.id == audit.summary["main_rule"])
+    """The rule of walking that an audit is about.
+
+    Raises
+    ------
+    InvalidRowError
+        If it has none.
+    """
+    return _main_rule(audit.id, audit.summary["rule_set"], audit.summary["main_rule"])
+
+
+def read_main_rule(connection: Connection, audit_id: int) -> Rule:
+    """The rule of walking that a kept audit is about, without reading all that it found.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such audit.
+    InvalidRowError
+        If it has none.
+    """
+    row = connection.execute(
+        text(
+            "SELECT summary->'rule_set' AS rules, summary->>'main_rule' AS main FROM audits"
+            " WHERE id = :id"
+        ),
+        {"id": audit_id},
+    ).one_or_none()
+    if row is None:
+        raise no_audit(audit_id)
+    return _main_rule(audit_id, row.rules, row.main)
+
+
+def _main_rule(audit_id: int, rules: dict[str, Any], main: str | None) -> Rule:
+    read = rule_set(rules, origin=f"audit {audit_id}")
+    found = next((r for r in read.rules if r.id == main), None)
+    if found is None:
+        raise InvalidRowError("The audit has no rule of walking.", remedy="Choose another.")
+    return found
 
 
 def counted_stations(

@@ -23,7 +23,7 @@ from geo.crs import project, unproject
 from geo.gaps import GapZones
 from geo.mends import mends
 from geo.siting import Sites, SiteState, marginal_curve, walk_pairs
-from geo.snapping import SnappedPoints
+from geo.snapping import joined_points
 
 PROPOSALS = 20
 """Sites proposed at most."""
@@ -77,7 +77,7 @@ def proposed_sites(
         lonlat = place.homes.lonlat[taken]
     candidates = ground.snapper.snap(project(lonlat, ground.network.crs))
     existing = ground.stations.take(rows)
-    both = _joined(existing, candidates)
+    both = joined_points(existing, candidates)
     pairs = walk_pairs(
         ground.network, ground.impedance, ground.index, both, cutoff_s=cutoff
     ).grouped(place.homes.point_home, len(place.homes.code))
@@ -184,18 +184,6 @@ def proposed_sites(
     return proposals, [
         [change for part in some for change in part] for some in zip(*options, strict=True)
     ]
-
-
-def _joined(a: SnappedPoints, b: SnappedPoints) -> SnappedPoints:
-    return SnappedPoints(
-        np.concatenate([a.edge, b.edge]),
-        np.concatenate([a.offset_mm, b.offset_mm]),
-        np.concatenate([a.access_mm, b.access_mm]),
-        np.concatenate([a.xy, b.xy]),
-        np.concatenate([a.gate, b.gate]),
-        np.concatenate([a.state, b.state]),
-        a.network_version,
-    )
 
 
 def described_zones(

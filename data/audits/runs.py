@@ -228,6 +228,11 @@ def list_audits(
     return [{**row, "created_at": row["created_at"].isoformat()} for row in rows], matched
 
 
+def no_audit(number: int) -> NotFoundError:
+    """What is raised where there is no audit of a number."""
+    return NotFoundError(f"There is no audit {number}.", remedy="List them by /api/v1/audits.")
+
+
 def read_audit(connection: Connection, number: int) -> KeptAudit:
     """Read one audit.
 
@@ -240,7 +245,7 @@ def read_audit(connection: Connection, number: int) -> KeptAudit:
         text("SELECT id, created_at, actor, summary FROM audits WHERE id = :id"), {"id": number}
     ).one_or_none()
     if row is None:
-        raise NotFoundError(f"There is no audit {number}.", remedy="List them by /api/v1/audits.")
+        raise no_audit(number)
     return KeptAudit(row.id, row.created_at.isoformat(), row.actor, row.summary)
 
 

@@ -1,28 +1,30 @@
-"""What if: stations placed and shut, gates opened, streets joined, and what they would cover."""
+"""What if: stations placed and shut, gates opened, streets joined, and what they would cover.
+
+The walks of the city as it is are kept with it (`geo.trials`), and a change is worked out from
+where it is outwards, so that dragging a pin is answered at once however large the city.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from data.audits.explain import counted_stations, main_rule
-from data.audits.runs import KeptAudit
+from data.audits.explain import counted_stations
 from data.circles import City, Travel
 from data.errors import InvalidRowError
 from geo.crs import project, unproject
 from geo.errors import SnapError
-from geo.impedance import Impedance, impedance
-from geo.links import Links, carry_points, links_between, with_links
-from geo.network import WalkNetwork
+from geo.links import Links, links_between
 from geo.openings import gate_in_wall, path_through
-from geo.search import nearest_facility
-from geo.snapping import Barriers, SnappedPoints, Snapper
+from geo.rulesets import Rule
+from geo.snapping import GATE_REACH_M, SnappedPoints, Snapper, joined_points
 from geo.standards import profile_named
+from geo.trials import KeptWalks
 
 REACH_M = 60.0
 """How far an end of a drawn link may lie from a street, metres."""
@@ -30,12 +32,45 @@ TOLD_MOST = 2000
 """Buildings gained or lost that are named."""
 
 Point = tuple[float, float]
+_NONE = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """The city as it is under one rule.
+
+    Attributes
+    ----------
+    travel : Travel
+    rows : ndarray of int64
+        Stations that count.
+    codes : ndarray of str
+        Theirs.
+    walks : KeptWalks
+        From all doors to them.
+    doors : ndarray, shape (n,), int32
+        Doors of each building from which a station is near enough.
+    weight : ndarray, shape (n,), float64
+        Households; 1 each where none are known.
+    unit : str
+    before, total : float
+    """
+
+    travel: Travel
+    rows: NDArray[np.int64]
+    codes: NDArray[np.object_]
+    walks: KeptWalks
+    doors: NDArray[np.int32]
+    weight: NDArray[np.float64]
+    unit: str
+    before: float
+    total: float
 
 
 def what_if(
     connection: Connection,
     city: City,
-    audit: KeptAudit,
+    rule: Rule,
     *,
     stations: Sequence[Point] = (),
     links: Sequence[tuple[Point, Point]] = (),
@@ -48,14 +83,16 @@ def what_if(
     ----------
     connection : Connection
     city : City
-    audit : KeptAudit
+    rule : Rule
+        The rule of walking that the audit is about.
     stations : sequence of (longitude, latitude)
         New stations; they count as of a kind and with hours that the rule asks for.
     links : sequence of two (longitude, latitude)
         Footbridges and crossings: open to feet both ways.
     gates : sequence of (longitude, latitude)
         Places on a wall, fence or other barrier that would open: doors beside them walk through,
-        and where streets lie on both sides they are joined.
+        and where streets lie on both sides they are joined. A door or station keeps its old way
+        to the street where that is no longer: both ways would stand open.
     closed : sequence of str
         Codes of stations that would shut.
 
@@ -74,68 +111,112 @@ def what_if(
     SnapError
         If a station or an end of a link is near no street, or no barrier is where a gate is.
     """
-    rule = main_rule(audit)
-    key = rule.walk
-    if key is None:
-        raise InvalidRowError("The audit has no rule of walking.", remedy="Choose another.")
-    travel = Travel(profile_named(key.profile), key.waits)
-    for lon, lat in stations:
-        city.snap_point(travel, lon, lat)
-    rows = counted_stations(connection, city, key.stations, key.facility, key.at)
-    codes = city.stations.code[rows]
-    unknown = sorted(set(closed) - set(codes.tolist()))
+    base = baseline(connection, city, rule)
+    travel, network = base.travel, city.network
+    unknown = sorted(set(closed) - set(base.codes.tolist()))
     if unknown:
         raise InvalidRowError(
             f"Station {unknown[0]!r} does not count in this audit.",
             remedy="Choose an open station of the kinds the rule names.",
         )
-    left = rows[~np.isin(codes, list(closed))] if len(closed) else rows
-    cutoff = rule.cutoff_s
-    network = city.network
-    costs = city.streets.impedance(travel)
-    demand = city.demand(travel).snapped
-    facilities = city.snapped_stations(travel)
-    before = _covered(city, network, costs, demand, facilities.take(rows), cutoff)
-    if len(stations):
-        new = city.streets.snap(travel, np.array(stations, float).reshape(-1, 2))
-        facilities = _joined(facilities.take(left), new)
-    else:
-        facilities = facilities.take(left)
-    places = _gates(city, gates)
+    places = _gates(city, travel, gates)
+    demand = city.demand(travel)
+    shut = np.flatnonzero(np.isin(base.codes, list(closed)))
+    at = np.array(stations, float).reshape(-1, 2)
+    new = city.streets.snap(travel, at)
+    moved, moved_to = _NONE, None
     if len(places):
-        demand = _through_gates(city, costs, demand, places)
-    added = _paths(city, links, places)
-    if added is not None:
-        wider = with_links(network, added)
-        demand = carry_points(demand, network, added, wider)
-        facilities = carry_points(facilities, network, added, wider)
-        costs = impedance(wider, travel.profile, waits=travel.waits)
-        network = wider
-    after = _covered(city, network, costs, demand, facilities, cutoff)
-    known = np.nan_to_num(city.buildings.households)
-    weight = known if (known > 0).any() else np.ones(len(known))
-    gained = np.flatnonzero(after & ~before & (weight > 0))
-    lost = np.flatnonzero(before & ~after & (weight > 0))
+        opened = city.streets.snapper(travel).opened(np.array([place[0] for place in places]))
+        moved, moved_to = _through(opened, demand.xy, demand.snapped, places)
+        rows, through = _through(opened, project(at, network.crs), new, places)
+        new = _replaced(new, rows, through)
+        existing = city.snapped_stations(travel).take(base.rows)
+        xy = project(city.stations.lonlat[base.rows], network.crs)
+        rows, through = _through(opened, xy, existing, places)
+        left = ~np.isin(rows, shut)
+        new = joined_points(new, through.take(np.flatnonzero(left)))
+        shut = np.union1d(shut, rows)
+    for row in np.flatnonzero(new.edge[: len(at)] < 0).tolist():
+        city.snap_point(travel, *at[row].tolist())  # tells what is wrong
+    added = _paths(city, travel, links, places)
+    points, cost = base.walks.tried(
+        closed=shut, new=new, links=added, moved=moved, moved_to=moved_to
+    )
+    owner, of_point = np.unique(city.buildings.point_building[points], return_inverse=True)
+    step = (cost >= 0).astype(np.int64) - (base.walks.cost_mm[points] >= 0)
+    now = base.doors[owner] + np.bincount(of_point, weights=step, minlength=len(owner))
+    counts = base.weight[owner] > 0
+    gained = owner[(base.doors[owner] == 0) & (now > 0) & counts]
+    lost = owner[(base.doors[owner] > 0) & (now == 0) & counts]
+    more, less = float(base.weight[gained].sum()), float(base.weight[lost].sum())
     return {
-        "unit": "households" if (known > 0).any() else "buildings",
-        "before": float(weight[before].sum()),
-        "after": float(weight[after].sum()),
-        "total": float(weight.sum()),
+        "unit": base.unit,
+        "before": base.before,
+        "after": round(base.before - less + more, 6) if more or less else base.before,
+        "total": base.total,
         "gained": city.buildings.ids[gained[:TOLD_MOST]].tolist(),
         "gained_at": city.buildings.lonlat[gained[:TOLD_MOST]].round(6).tolist(),
         "lost": len(lost),
-        "lost_weight": float(weight[lost].sum()),
+        "lost_weight": less,
         "lost_ids": city.buildings.ids[lost[:TOLD_MOST]].tolist(),
         "lost_at": city.buildings.lonlat[lost[:TOLD_MOST]].round(6).tolist(),
-        "paths": [] if added is None else _lonlat(added, city.network.crs),
+        "paths": [] if added is None else _lonlat(added, network.crs),
     }
 
 
-def _gates(city: City, gates: Sequence[Point]) -> list[NDArray[np.float64]]:
+def baseline(connection: Connection, city: City, rule: Rule) -> Baseline:
+    """The city as it is under a rule; worked out once while streets, homes and stations stay.
+
+    Raises
+    ------
+    InvalidRowError
+        If the rule is not one of walking.
+    """
+    key = rule.walk
+    if key is None:
+        raise InvalidRowError("The audit has no rule of walking.", remedy="Choose another.")
+
+    def make() -> Baseline:
+        travel = Travel(profile_named(key.profile), key.waits)
+        rows = counted_stations(connection, city, key.stations, key.facility, key.at)
+        walks = KeptWalks(
+            city.network,
+            city.streets.impedance(travel),
+            city.demand(travel).snapped,
+            city.snapped_stations(travel).take(rows),
+            cutoff_s=rule.cutoff_s,
+        )
+        buildings = city.buildings
+        doors = np.bincount(
+            buildings.point_building[walks.cost_mm >= 0], minlength=len(buildings.ids)
+        ).astype(np.int32)
+        known = np.nan_to_num(buildings.households)
+        is_known = bool((known > 0).any())
+        weight = known if is_known else np.ones(len(known))
+        return Baseline(
+            travel,
+            rows,
+            city.stations.code[rows],
+            walks,
+            doors,
+            weight,
+            "households" if is_known else "buildings",
+            float(weight[doors > 0].sum()),
+            float(weight.sum()),
+        )
+
+    kept: Baseline = city.kept_walks.get((key, rule.cutoff_s), make)
+    return kept
+
+
+def _gates(city: City, travel: Travel, gates: Sequence[Point]) -> list[NDArray[np.float64]]:
     """Places on barriers, and the directions across them."""
+    if not gates:
+        return []
     found = []
-    for number, at in enumerate(gates, start=1):
-        place = gate_in_wall(city.streets.barriers, project(np.array([at]), city.network.crs)[0])
+    barriers, walls = city.streets.barriers, city.streets.snapper(travel).walls
+    for number, xy in enumerate(project(np.array(gates, float), city.network.crs), start=1):
+        place = gate_in_wall(barriers, xy, walls=walls)
         if place is None:
             raise SnapError(
                 f"No wall, fence, river or railway is near gate {number}.",
@@ -145,80 +226,54 @@ def _gates(city: City, gates: Sequence[Point]) -> list[NDArray[np.float64]]:
     return found
 
 
-def _through_gates(
-    city: City, costs: Impedance, demand: SnappedPoints, places: list[NDArray[np.float64]]
+def _through(
+    opened: Snapper,
+    xy: NDArray[np.float64],
+    points: SnappedPoints,
+    places: list[NDArray[np.float64]],
+) -> tuple[NDArray[np.int64], SnappedPoints]:
+    """Points that a gate brings nearer to a street, and where they are joined then."""
+    reach = max(opened.max_snap_m, GATE_REACH_M)
+    near = np.zeros(len(xy), np.bool_)
+    for place in places:
+        near |= np.hypot(*(xy - place[0]).T) <= reach
+    rows = np.flatnonzero(near)
+    anew = opened.snap(xy[rows])
+    before = points.edge[rows], points.access_mm[rows]
+    better = (anew.edge >= 0) & ((before[0] < 0) | (anew.access_mm < before[1]))
+    return rows[better], anew.take(np.flatnonzero(better))
+
+
+def _replaced(
+    points: SnappedPoints, rows: NDArray[np.int64], others: SnappedPoints
 ) -> SnappedPoints:
-    """Doors near a new gate join the street that it leads to where that is nearer."""
-    old = city.streets.barriers
-    opened = Barriers(old.segments, np.concatenate([old.gates, [place[0] for place in places]]))
-    doors = project(city.buildings.point_lonlat, city.network.crs)
-    reach = city.streets.max_snap_m
-    near = np.flatnonzero(
-        np.any([np.hypot(*(doors - place[0]).T) <= reach for place in places], axis=0)
-    )
-    if not len(near):
-        return demand
-    snapper = Snapper(city.network, costs, max_snap_m=reach, barriers=opened)
-    anew = snapper.snap(doors[near])
-    # A door keeps its old way to the street where that costs no more: both ways would stand open.
-    better = (anew.edge >= 0) & (
-        (demand.edge[near] < 0) | (anew.access_mm < demand.access_mm[near])
-    )
-    changed = near[better]
-
-    def put(field: str) -> Any:
-        values = getattr(demand, field).copy()
-        values[changed] = getattr(anew, field)[better]
-        return values
-
-    return replace(
-        demand,
-        **{name: put(name) for name in ("edge", "offset_mm", "access_mm", "xy", "gate", "state")},
-    )
+    """The same points with some joined elsewhere."""
+    order = np.arange(len(points))
+    order[rows] = len(points) + np.arange(len(rows))
+    return joined_points(points, others).take(order)
 
 
 def _paths(
-    city: City, links: Sequence[tuple[Point, Point]], places: list[NDArray[np.float64]]
+    city: City,
+    travel: Travel,
+    links: Sequence[tuple[Point, Point]],
+    places: list[NDArray[np.float64]],
 ) -> Links | None:
     """Pieces of street that links and gates add."""
-    network = city.network
+    if not links and not places:
+        return None
+    network, feet = city.network, city.streets.feet
+    barriers, walls = city.streets.barriers, city.streets.snapper(travel).walls
     ends = [project(np.array(link, float), network.crs) for link in links]
     ends += [
         path
         for place in places
-        if (path := path_through(network, city.streets.barriers, place)) is not None
+        if (path := path_through(network, barriers, place, feet=feet, walls=walls)) is not None
     ]
-    return links_between(network, np.stack(ends), reach_m=REACH_M) if ends else None
+    return links_between(network, np.stack(ends), reach_m=REACH_M, feet=feet) if ends else None
 
 
 def _lonlat(links: Links, crs: str) -> list[list[list[float]]]:
     xy = unproject(links.xy.reshape(-1, 2), crs).round(7)
     told: list[list[list[float]]] = xy.reshape(-1, 2, 2).tolist()
     return told
-
-
-def _joined(a: SnappedPoints, b: SnappedPoints) -> SnappedPoints:
-    return SnappedPoints(
-        np.concatenate([a.edge, b.edge]),
-        np.concatenate([a.offset_mm, b.offset_mm]),
-        np.concatenate([a.access_mm, b.access_mm]),
-        np.concatenate([a.xy, b.xy]),
-        np.concatenate([a.gate, b.gate]),
-        np.concatenate([a.state, b.state]),
-        a.network_version,
-    )
-
-
-def _covered(
-    city: City,
-    network: WalkNetwork,
-    costs: Impedance,
-    demand: SnappedPoints,
-    facilities: SnappedPoints,
-    cutoff_s: float,
-) -> NDArray[np.bool_]:
-    found = nearest_facility(network, costs, demand, facilities, cutoff_s=cutoff_s)
-    near = (found.cost_mm >= 0) & (found.cost_mm <= costs.cutoff_mm(cutoff_s))
-    covered = np.zeros(len(city.buildings.ids), np.bool_)
-    covered[city.buildings.point_building[near]] = True
-    return covered
