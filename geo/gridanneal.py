@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from geo import gridsearch
+from geo import gridgraph, gridsearch
 from geo.gridpieces import Piece
 from geo.standards import GridLimits, GridWeights
 
@@ -72,23 +72,23 @@ class Found:
 
 
 def terms_of(piece: Piece, grids: int, settings: Settings) -> Floats:
-    """Terms of the search (`geo.gridsearch`) for a piece in so many grids."""
-    terms = np.zeros(gridsearch.TERMS)
+    """Terms of the search (`geo.gridgraph`) for a piece in so many grids."""
+    terms = np.zeros(gridgraph.TERMS)
     w, limits, graph = settings.weights, settings.limits, piece.graph
-    terms[gridsearch.LIMIT_HOUSEHOLDS] = limits.households
-    terms[gridsearch.LIMIT_PEOPLE] = limits.people
-    terms[gridsearch.TARGET] = max(1.0, float(graph.households.sum()) / grids)
-    terms[gridsearch.SCALE_M] = max(1.0, math.sqrt(float(graph.area_m2.sum()) / grids))
-    terms[gridsearch.OVER] = OVER_PRICE
-    terms[gridsearch.BALANCE] = w.balance
-    terms[gridsearch.CUT] = w.cut
-    terms[gridsearch.SHAPE] = w.shape
-    terms[gridsearch.BARRIER] = w.barriers
-    terms[gridsearch.BIND] = w.courtyard
-    terms[gridsearch.SPLIT] = w.compounds
-    terms[gridsearch.STATION] = w.station
-    terms[gridsearch.CHANGE] = w.change
-    terms[gridsearch.GRID] = w.grids
+    terms[gridgraph.LIMIT_HOUSEHOLDS] = limits.households
+    terms[gridgraph.LIMIT_PEOPLE] = limits.people
+    terms[gridgraph.TARGET] = max(1.0, float(graph.households.sum()) / grids)
+    terms[gridgraph.SCALE_M] = max(1.0, math.sqrt(float(graph.area_m2.sum()) / grids))
+    terms[gridgraph.OVER] = OVER_PRICE
+    terms[gridgraph.BALANCE] = w.balance
+    terms[gridgraph.CUT] = w.cut
+    terms[gridgraph.SHAPE] = w.shape
+    terms[gridgraph.BARRIER] = w.barriers
+    terms[gridgraph.BIND] = w.courtyard
+    terms[gridgraph.SPLIT] = w.compounds
+    terms[gridgraph.STATION] = w.station
+    terms[gridgraph.CHANGE] = w.change
+    terms[gridgraph.GRID] = w.grids
     return terms
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geo.cells import components, sums
+from geo.gridgraph import Graph
 from geo.gridpieces import Piece
-from geo.gridsearch import Graph
 from geo.standards import GridLimits
 
 Ints = NDArray[np.int32]

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csc_array, vstack
 
-from geo.gridsearch import LIMIT_HOUSEHOLDS, LIMIT_PEOPLE, Graph, costs
+from geo.gridgraph import LIMIT_HOUSEHOLDS, LIMIT_PEOPLE, Graph
+from geo.gridsearch import costs
 from geo.kernels import kernel
 
 MOST_CELLS = 64

@@ -7,11 +7,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from geo import gridsearch
+from geo import gridgraph, gridsearch
 from geo.gridanneal import CHUNK, Found, Settings, improve, steps_of, terms_of
 from geo.gridcontract import contracted
+from geo.gridgraph import Graph
 from geo.gridpieces import Piece
-from geo.gridsearch import Graph
+from geo.gridtrees import cut_in_two
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -40,16 +41,16 @@ def packing(
     attempts let loads be as unequal as they like.
     """
     terms = terms_of(piece, grids, settings)
-    terms[[gridsearch.SPLIT, gridsearch.STATION, gridsearch.CHANGE, gridsearch.GRID]] = 0.0
+    terms[[gridgraph.SPLIT, gridgraph.STATION, gridgraph.CHANGE, gridgraph.GRID]] = 0.0
     arrays = piece.graph.arrays()
     steps = int(max(_PACKING_STEPS * settings.effort, steps_of(piece, settings)))
     best: Ints = np.zeros(len(piece.graph), np.int32)
     least = math.inf
     for attempt in range(attempts):
         soft, equal, over_price, hot, cold, recombine = _ATTEMPTS[attempt % len(_ATTEMPTS)]
-        for wish in (gridsearch.CUT, gridsearch.SHAPE, gridsearch.BARRIER, gridsearch.BIND):
+        for wish in (gridgraph.CUT, gridgraph.SHAPE, gridgraph.BARRIER, gridgraph.BIND):
             terms[wish] = soft
-        terms[gridsearch.BALANCE], terms[gridsearch.OVER] = equal, over_price
+        terms[gridgraph.BALANCE], terms[gridgraph.OVER] = equal, over_price
         start = _start(piece, grids, settings, rng)
         for chunk in range(chunks := max(1, math.ceil(steps / CHUNK))):
             if settings.stop() and least < math.inf:
@@ -81,11 +82,11 @@ def packing_whole(
     if len(small.piece.graph) == len(piece.graph):
         return None
     terms = terms_of(piece, grids, settings)
-    for wish in (gridsearch.CUT, gridsearch.SHAPE, gridsearch.BARRIER, gridsearch.BIND):
+    for wish in (gridgraph.CUT, gridgraph.SHAPE, gridgraph.BARRIER, gridgraph.BIND):
         terms[wish] = _SOFT
-    terms[[gridsearch.STATION, gridsearch.CHANGE, gridsearch.GRID]] = 0.0
-    terms[gridsearch.SPLIT] = _SOFT
-    terms[[gridsearch.BALANCE, gridsearch.OVER]] = 100.0
+    terms[[gridgraph.STATION, gridgraph.CHANGE, gridgraph.GRID]] = 0.0
+    terms[gridgraph.SPLIT] = _SOFT
+    terms[[gridgraph.BALANCE, gridgraph.OVER]] = 100.0
     grid = packing(small.piece, grids, settings, rng, attempts=1)
     for _ in range(_OPENINGS):
         _, over = gridsearch.costs(small.piece.graph.arrays(), terms, grid, grids)
@@ -125,7 +126,7 @@ def _start(piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64]
         total = float(piece.graph.households[members].sum())
         a = wanted // 2
         room = settings.limits.households
-        far = gridsearch.cut_in_two(
+        far = cut_in_two(
             arrays,
             terms,
             members,

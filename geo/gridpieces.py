@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from geo import gridsearch
+from geo import gridgraph
 from geo.cells import Cells, components
 from geo.gridbounds import fewest_grids
-from geo.gridsearch import Graph
+from geo.gridgraph import Graph
 from geo.standards import GridLimits
 
 Floats = NDArray[np.float64]
@@ -145,7 +145,7 @@ def _piece(
     compound[h <= 0] = -1
     names, compound_number = np.unique(compound, return_inverse=True)
     compound_number = compound_number.ravel() - (1 if len(names) and names[0] == -1 else 0)
-    metres = np.where(np.isfinite(station[at]), station[at], 2 * gridsearch.STATION_M)
+    metres = np.where(np.isfinite(station[at]), station[at], 2 * gridgraph.STATION_M)
     graph = Graph(
         h,
         p,

@@ -12,8 +12,9 @@ from scipy.sparse import coo_matrix
 from geo import gridsearch
 from geo.cells import components
 from geo.gridanneal import Found, Settings, improve, terms_of
+from geo.gridgraph import Graph
 from geo.gridpieces import Piece
-from geo.gridsearch import Graph
+from geo.gridtrees import cut_in_two
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
@@ -88,7 +89,7 @@ def _cut(
         total = float(h[worst])
         # What leaves is in one piece; locked cells keep the label.
         share = max(least, 1 - min(1.0, 1 / load[worst]))
-        far = gridsearch.cut_in_two(graph.arrays(), terms, members, share, 0.0, total, 60, rng)
+        far = cut_in_two(graph.arrays(), terms, members, share, 0.0, total, 60, rng)
         if not far.any() or far.all():
             stuck.add(worst)
             continue

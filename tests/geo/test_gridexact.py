@@ -12,7 +12,7 @@ import shapely
 from geo.cells import Cells, build_cells
 from geo.griddesign import design
 from geo.gridexact import connected_sets
-from geo.gridsearch import Graph
+from geo.gridgraph import Graph
 from geo.standards import GridLimits
 
 
