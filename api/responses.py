@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 from fastapi import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 
 GEOJSON = "application/geo+json"
 MVT = "application/vnd.mapbox-vector-tile"
@@ -21,7 +21,7 @@ def dump(content: Any) -> bytes:
     return orjson.dumps(content, option=_OPTIONS)
 
 
-class JsonResponse(Response):
+class JsonResponse(JSONResponse):
     """``application/json`` by orjson."""
 
     media_type = "application/json"

@@ -315,6 +315,10 @@ def test_openapi_describes_every_address_with_examples(client):
             assert operation.get("summary"), (method, path)
             assert operation.get("description"), (method, path)
             assert "default" in operation["responses"], (method, path)
+            for answer in operation["responses"].values():
+                for media_type, content in answer.get("content", {}).items():
+                    told = content.get("schema", {}).get("type")
+                    assert "json" not in media_type or told != "string", (method, path)
     schemas = document["components"]["schemas"]
     assert schemas["StationBody"]["example"]["kind"]
     assert schemas["CatchmentRequest"]["example"]["minutes"] == [10, 15]
