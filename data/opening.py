@@ -22,7 +22,6 @@ import holidays
 from opening_hours import OpeningHours, ParserError  # type: ignore[attr-defined]
 
 State = Literal["open", "closed", "holiday", "unknown"]
-STATES: tuple[State, ...] = ("open", "closed", "holiday", "unknown")
 
 TIME_ZONE = ZoneInfo("Asia/Shanghai")
 COUNTRY = "CN"

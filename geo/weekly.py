@@ -14,7 +14,6 @@ from geo.siting.pairs import Pairs
 
 Vector = NDArray[np.float64]
 
-HOURS = 168
 SHUT, OPEN, UNKNOWN = 0, 1, 2
 """State of a station in an hour, as in `geo.audit`."""
 _WORD = 64

@@ -15,7 +15,6 @@ from reportlab.lib import colors
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import (
     Flowable,
     PageBreak,
@@ -30,6 +29,7 @@ from maps.audit import DAYS, audit_words, change_in_words, unknown_in_words
 from maps.audit_figures import COLOURS
 from maps.audit_week import holiday_in_words, week_in_words
 from maps.print.font import can_write, font_for
+from maps.print.numbered import numbered
 
 PLATES_MOST = 60
 """Communities with a map plate of their own: the worst first."""
@@ -77,36 +77,9 @@ def audit_pdf(
     foot = can_write(f"{summary['city']['name']} · {made_on} · {summary['digest'][:12]}")
     document.build(
         [part.made(font) if isinstance(part, _Late) else part for part in story],
-        canvasmaker=_numbered(font, foot),
+        canvasmaker=numbered(font, foot, margin_mm=14),
     )
     return out.getvalue()
-
-
-def _numbered(font: str, foot: str) -> type[Canvas]:
-    """A canvas that writes the page and the number of pages, once that is known."""
-
-    class Numbered(Canvas):  # type: ignore[misc]
-        def __init__(self, *arguments: Any, **named: Any) -> None:
-            super().__init__(*arguments, **named)
-            self._pages: list[dict[str, Any]] = []
-
-        def showPage(self) -> None:  # noqa: N802 — reportlab's name
-            self._pages.append(dict(self.__dict__))
-            self._startPage()
-
-        def save(self) -> None:
-            for page in self._pages:
-                self.__dict__.update(page)
-                self.setFont(font, 8)
-                self.setFillColor(colors.HexColor("#56616e"))
-                self.drawString(14 * mm, 9 * mm, foot)
-                self.drawRightString(
-                    A4[0] - 14 * mm, 9 * mm, f"{self._pageNumber} / {len(self._pages)}"
-                )
-                super().showPage()
-            super().save()
-
-    return Numbered
 
 
 class _Late(Flowable):  # type: ignore[misc]

@@ -7,21 +7,15 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
 
-from fpdf import FPDF
-from fpdf.enums import TableBordersLayout, TableCellFillMode
-from fpdf.fonts import FontFace
 from openpyxl import Workbook
 from openpyxl.styles import Alignment, Border, Font, PatternFill, Side
 from openpyxl.utils import get_column_letter
 
 from maps.messages import messages
-from maps.print_fonts import use_font
 
 _TOTALS = ("grids", "households", "people", "buildings", "broken")
 _NAMES = 30
 """Buildings named in one row of the print; the workbook has all."""
-_ROWS = 800
-"""Rows of one table of the print; the workbook has all."""
 _INK = "1D2733"
 _HEAD = "14304D"
 
@@ -164,138 +158,6 @@ def _named(one: Mapping[str, Any]) -> str:
 
 def _shown(value: Any) -> Any:
     return "–" if value is None else value
-
-
-def change_sheet_pdf(sheet: ChangeSheet) -> bytes:
-    """Print the sheet on A4 with room for signatures; the text in it can be searched and copied.
-
-    Parameters
-    ----------
-    sheet : ChangeSheet
-    """
-    words = sheet.words
-    tables = [
-        (words["sheet_totals"], *sheet.totals(), (40, 30, 30, 30)),
-        (words["compare_grids"], *sheet.grids(), (44, 44, 22, 22, 22, 22)),
-        (words["compare_moved"], *sheet.moves(), (35, 35, 13, 14, 16, 65)),
-    ]
-    pdf = _Document(f"{sheet.title} · {sheet.date}")
-    signs = [words[f"sheet_sign_{who}"] for who in ("made", "checked", "office")]
-    written = [
-        sheet.title,
-        sheet.date,
-        words["sheet_none"],
-        words["sheet_more_rows"],
-        *signs,
-        "−–·（）",
-    ]
-    written += [part for pair in sheet.about() for part in pair]
-    for name, head, rows, _ in tables:
-        written += [name, *head, *(str(cell) for row in rows for cell in row)]
-    use_font(pdf, written, size_pt=10)
-    pdf.set_title(sheet.title)
-    pdf.set_lang("zh-CN" if sheet.language == "zh" else "en")
-    pdf.add_page()
-    pdf.set_text_color(0x1D, 0x27, 0x33)
-    pdf.set_font_size(18)
-    pdf.multi_cell(0, 10, sheet.title, align="C", new_x="LMARGIN", new_y="NEXT")
-    pdf.ln(3)
-    pdf.set_font_size(10)
-    # A table, because cells of its own restore the font: after a Chinese word plain cells lose
-    # the Latin letters that follow.
-    with pdf.table(
-        col_widths=(34, 144),
-        line_height=6.4,
-        borders_layout=TableBordersLayout.NONE,
-        first_row_as_headings=False,
-        text_align="L",
-    ) as table:
-        for name, value in sheet.about():
-            table.row([name, value])
-    for name, head, rows, widths in tables:
-        _print_table(pdf, name, head, rows[:_ROWS], widths, empty=words["sheet_none"])
-        if len(rows) > _ROWS:
-            pdf.multi_cell(0, 6, words["sheet_more_rows"].format(n=len(rows) - _ROWS))
-    _print_signatures(pdf, signs)
-    return bytes(pdf.output())
-
-
-class _Document(FPDF):
-    """A4 with the sheet's name and the page's number at the foot."""
-
-    def __init__(self, foot: str) -> None:
-        super().__init__(format="A4")
-        self._foot = foot
-        self.set_margins(16, 16)
-        self.set_auto_page_break(auto=True, margin=18)
-
-    def footer(self) -> None:
-        """Write the foot of a page."""
-        self.set_y(-13)
-        self.set_font_size(8)
-        self.set_text_color(0x56, 0x61, 0x6E)
-        self.cell(0, 5, self._foot)
-        self.set_x(self.l_margin)
-        self.cell(0, 5, f"{self.page_no()} / {{nb}}", align="R")
-
-
-def _print_table(
-    pdf: FPDF,
-    name: str,
-    head: Sequence[str],
-    rows: Sequence[Sequence[Any]],
-    widths: Sequence[int],
-    *,
-    empty: str,
-) -> None:
-    if pdf.will_page_break(70):
-        pdf.add_page()
-    pdf.set_text_color(0x1D, 0x27, 0x33)
-    pdf.ln(5)
-    pdf.set_font_size(12)
-    pdf.cell(0, 8, name, new_x="LMARGIN", new_y="NEXT")
-    pdf.set_font_size(9)
-    if not rows:
-        pdf.cell(0, 7, empty, new_x="LMARGIN", new_y="NEXT")
-        return
-    pdf.set_draw_color(0xA9, 0xA4, 0x98)
-    with pdf.table(
-        col_widths=tuple(widths),
-        line_height=5.6,
-        padding=(0.6, 1.5),
-        headings_style=FontFace(color=(0xFF, 0xFF, 0xFF), fill_color=(0x14, 0x30, 0x4D)),
-        cell_fill_color=(0xF5, 0xF3, 0xEE),
-        cell_fill_mode=TableCellFillMode.ROWS,
-        borders_layout=TableBordersLayout.HORIZONTAL_LINES,
-        v_align="TOP",
-        text_align=tuple("R" if _is_number_column(rows, i) else "L" for i in range(len(head))),
-    ) as table:
-        table.row(list(head))
-        for row in rows:
-            table.row([_written(cell) for cell in row])
-
-
-def _is_number_column(rows: Sequence[Sequence[Any]], index: int) -> bool:
-    return any(isinstance(row[index], int) for row in rows)
-
-
-def _written(cell: Any) -> str:
-    return f"{cell:,}".replace("-", "−") if isinstance(cell, int) else str(cell)
-
-
-def _print_signatures(pdf: FPDF, names: Sequence[str]) -> None:
-    if pdf.will_page_break(34):
-        pdf.add_page()
-    pdf.ln(12)
-    pdf.set_font_size(10)
-    pdf.set_text_color(0x1D, 0x27, 0x33)
-    width = pdf.epw / len(names)
-    top = pdf.get_y()
-    for place, name in enumerate(names):
-        left = pdf.l_margin + place * width
-        pdf.set_xy(left, top)
-        pdf.cell(width, 6, name)
-        pdf.line(left, top + 18, left + width - 8, top + 18)
 
 
 def change_sheet_xlsx(sheet: ChangeSheet) -> bytes:

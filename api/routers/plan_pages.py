@@ -15,7 +15,7 @@ from api.routers.plan_imports import MAX_UPLOAD_BYTES
 from api.service import ServiceDependency
 from data.plans.compare import compare_plans
 from data.plans.reading import require_plan
-from maps.plan_sheet import ChangeSheet, change_sheet_pdf, change_sheet_xlsx
+from maps.plan_sheet import ChangeSheet, change_sheet_xlsx
 from maps.plans import (
     plan_compare_page,
     plan_edit_page,
@@ -23,6 +23,7 @@ from maps.plans import (
     plan_review_page,
     plans_page,
 )
+from maps.print.change_sheet import change_sheet_pdf
 
 router = APIRouter(include_in_schema=False)
 

@@ -9,9 +9,6 @@ from pyproj import CRS, Transformer
 from data.errors import SourceFileError
 from geo.datums import DATUMS, to_wgs84
 
-GAUSS_KRUEGER = range(4513, 4555)
-"""EPSG codes of the CGCS2000 3-degree Gauss-Krüger zones, with and without zone prefix."""
-
 
 def to_degrees(xy: NDArray[np.float64], datum: str) -> NDArray[np.float64]:
     """WGS84 degrees of coordinates in a named datum or CRS.

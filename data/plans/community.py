@@ -58,23 +58,6 @@ class GridRow:
             "geom": shapely.to_wkb(shapely.set_srid(self.shape, 4326), hex=True, include_srid=True),
         }
 
-    @classmethod
-    def of_image(cls, image: Mapping[str, Any]) -> GridRow:
-        """Make the row again."""
-        return cls(
-            id=image["id"],
-            code=image["code"],
-            name=image["name"],
-            kind=image["kind"],
-            parent_id=image["parent_id"],
-            branch=image["branch"],
-            staff=tuple(image[role] for role in STAFF),
-            crossings=tuple(Broken(**b) for b in image["crossings"]),
-            version=image["version"],
-            shape=shapely.set_srid(shapely.from_wkb(image["geom"]), 0),
-            counts=image.get("counts"),
-        )
-
 
 def kept_crossings(row: GridRow) -> list[dict[str, Any]]:
     """Broken rules of a grid that do not follow from its counts, as the database keeps them."""

@@ -29,7 +29,6 @@ from geo.standards import GRID_PRESETS, GridLimits
 
 Progress = Callable[[str, float], None]
 
-STAGES = ("reading", "cells", "grids", "draft")
 _BEGINS = {"reading": 0.0, "cells": 0.02, "grids": 0.3, "draft": 0.85}
 _ENDS = {"reading": 0.02, "cells": 0.3, "grids": 0.85, "draft": 1.0}
 _LONGEST_S = 3600.0
@@ -241,7 +240,7 @@ def propose(
     request : DesignRequest
     author : str
     progress : callable, optional
-        Told one of `STAGES` and the share of the whole that is done.
+        Told the stage (reading, cells, grids or draft) and the share of the whole that is done.
     cancelled : callable, optional
         Whether to take the best so far.
 

@@ -18,7 +18,6 @@ from data.plans.reading import require_plan
 from geo.microgrids import KINDS
 
 TASK = "microgrids"
-STAGES = ("reading", "micro", "draft")
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from geo.errors import GridcircleError
-
-Size = Literal["county", "prefecture"]
 
 
 @dataclass(frozen=True, slots=True)
