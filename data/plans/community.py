@@ -38,7 +38,8 @@ class GridRow:
     shape: shapely.Polygon
     counts: Mapping[str, Any] | None = None
     """What is counted of this grid itself: of a micro-grid made by rule its kind, households,
-    people, buildings and units; of a base grid its party members."""
+    people, buildings and units, and what these were counted from (`data.plans.micro.COUNTED`);
+    of a base grid its party members."""
 
     def image(self, plan_id: int, community_id: int) -> dict[str, Any]:
         """Give the row as JSON that the database takes back bit by bit."""
@@ -74,6 +75,11 @@ class GridRow:
             shape=shapely.set_srid(shapely.from_wkb(image["geom"]), 0),
             counts=image.get("counts"),
         )
+
+
+def told_counts(counts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Counts of a grid without what they were made from, which is for counting again only."""
+    return None if counts is None else {k: v for k, v in counts.items() if k != "of"}
 
 
 def kept_crossings(row: GridRow) -> list[dict[str, Any]]:
@@ -233,7 +239,7 @@ class Community:
                 "version": grid.version,
                 "broken": [b.to_dict() for b in self._broken(grid, sums)],
                 "staff": dict(zip(STAFF, grid.staff, strict=True)),
-                "counts": None if grid.counts is None else dict(grid.counts),
+                "counts": told_counts(grid.counts),
             },
         }
 
