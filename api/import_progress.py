@@ -1,4 +1,12 @@
-"""How far imports are that a page waits for: kept in memory, told to whoever knows the name."""
+"""How far imports are that a page waits for: kept in memory, told to whoever knows the name.
+
+Memory is enough as long as one process answers everything: `gridcircle serve` runs one, and offers
+no way to run several (neither an option nor a setting; uvicorn is started in this process). The
+import itself runs in that process, too, so what is lost with it is the progress of an import that
+is lost as well. With several processes a page could ask one that knows nothing and be told 404;
+then this belongs in a small table, written by a connection of its own, outside of the import's
+transaction. The same holds for `api.service.Service.import_turn`.
+"""
 
 from __future__ import annotations
 

@@ -33,6 +33,7 @@ from data.editions.nearest import StationTimes
 from data.layers import Feature
 from data.memo import Memo
 from data.plans.design_worker import DesignWorker
+from data.plans.micro_stale import micro_counts
 from data.plans.reading import plan_totals
 from data.settings import Settings
 from data.walks import Walks
@@ -94,6 +95,7 @@ class Service:
         self.import_progress = ImportProgress()
         self.import_turn = asyncio.Semaphore(2)  # each import holds its layer in memory
         self._plans: Memo[dict[str, Any]] = Memo(PLANS_KEPT)
+        self._micro: Memo[dict[str, Any]] = Memo(PLANS_KEPT)
         self._facts: Memo[CityFacts] = Memo(1)
         self.ogc = OgcService(lambda: self.database.url, self._data_version)
         self._given = database
@@ -175,6 +177,13 @@ class Service:
         versions = self.watch.read(connection).of(("buildings", "areas"))
         return self._plans.get(
             (plan_id, edits, versions), lambda: plan_totals(connection, plan_id, edits)
+        )
+
+    def micro_counts(self, connection: Connection, plan_id: int, edits: int) -> dict[str, Any]:
+        """Find stale counts of micro-grids, once for each state of a plan and of the buildings."""
+        versions = self.watch.read(connection).of(("buildings", "areas"))
+        return self._micro.get(
+            (plan_id, edits, versions), lambda: micro_counts(connection, plan_id)
         )
 
     def draw(

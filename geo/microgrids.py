@@ -171,6 +171,54 @@ def microgrids(
     return _numbered(grids, kinds, shapes, unit_of, table, lived)
 
 
+def recount(
+    kind: NDArray[np.integer],
+    parts: NDArray[np.integer],
+    buildings: Buildings,
+    *,
+    rule: MicroGridRule | None = None,
+) -> NDArray[np.int64]:
+    """Count micro-grids again whose buildings have other figures now; nothing is drawn anew.
+
+    Of the buildings they were made from it gives what `microgrids` counted.
+
+    Parameters
+    ----------
+    kind : ndarray, shape (m,)
+        Of each micro-grid, index into `KINDS`.
+    parts : ndarray, shape (q, 4)
+        Building, micro-grid, which unit of the building it is (from 0), and how many there are; a
+        building that is not divided has one row with 0 and 1.
+    buildings : Buildings
+        As they are now.
+    rule : MicroGridRule, optional
+
+    Returns
+    -------
+    ndarray, shape (m, 4), int64
+        Households, people, buildings and units of each.
+    """
+    rule = rule or MicroGridRule()
+    lived = (buildings.households > 0) | (buildings.people > 0)
+    storeys = _storeys(buildings, rule)
+    low = lived & (storeys <= rule.bungalow_floors)
+    counts = np.zeros((len(kind), 4), np.int64)
+    for building, micro, part, of in np.asarray(parts, np.int64).reshape(-1, 4).tolist():
+        even = np.ones(of)
+        counts[micro, 0] += spread(int(buildings.households[building]), even)[part]
+        counts[micro, 1] += spread(int(buildings.people[building]), even)[part]
+        if not lived[building]:
+            continue
+        counts[micro, 2] += part == 0
+        if of > 1 or kind[micro] == BUNGALOWS:
+            counts[micro, 3] += 1
+        elif not low[building]:
+            tall = storeys[building] >= rule.high_rise_floors
+            count = _unit_count(buildings, building, rule) if tall else 1
+            counts[micro, 3] += count if count > 1 else _known_units(buildings, building)
+    return counts
+
+
 def _check(cells: Cells, grid: NDArray[np.integer], buildings: Buildings) -> None:
     count = len(cells.cell_of_building)
     if len(grid) != len(cells) or len(buildings.footprint) != count:

@@ -133,9 +133,10 @@ class _Repair:
             if len(grids) == 1:
                 owner[f] = grids[0]
         said = owner.copy()
-        owner = self._settle(faces, covers, owner)
+        borders = _Borders(faces)
+        owner = self._settle(faces, borders, covers, owner)
         count = max(len(self.given), int(owner.max(initial=-1)) + 1)
-        owner, count = self._pieces(faces, owner, count)
+        owner, count = self._pieces(faces, borders, owner, count)
         result = np.full(count, None, object)
         for g in np.unique(owner):
             own = faces[owner == g]
@@ -153,6 +154,7 @@ class _Repair:
     def _settle(
         self,
         faces: NDArray[np.object_],
+        borders: _Borders,
         covers: list[list[int]],
         owner: NDArray[np.int64],
     ) -> NDArray[np.int64]:
@@ -163,14 +165,14 @@ class _Repair:
         for f in np.flatnonzero(owner < 0):
             kinds.setdefault(tuple(covers[f]), []).append(int(f))
         for grids, members in sorted(kinds.items()):
-            for group in _connected(faces, members):
+            for group in borders.groups(members):
                 shape = shapely.coverage_union_all(faces[group])
                 narrow = self._narrow(shape)
                 if grids:
-                    to = self._neighbour(faces, owner, shape, among=grids) if narrow else -1
+                    to = self._neighbour(borders, owner, group, among=grids) if narrow else -1
                     to = grids[0] if to < 0 else to
                 else:
-                    to = self._neighbour(faces, owner, shape, among=None) if narrow else -1
+                    to = self._neighbour(borders, owner, group, among=None) if narrow else -1
                     if to < 0:
                         to, newest = newest, newest + 1
                 result[group] = to
@@ -178,12 +180,12 @@ class _Repair:
         return result
 
     def _pieces(
-        self, faces: NDArray[np.object_], owner: NDArray[np.int64], count: int
+        self, faces: NDArray[np.object_], borders: _Borders, owner: NDArray[np.int64], count: int
     ) -> tuple[NDArray[np.int64], int]:
         """Keep the largest piece of each grid; small ones join a neighbour, others stand alone."""
         for grid in np.unique(owner).tolist():
             members = np.flatnonzero(owner == grid).tolist()
-            groups = _connected(faces, members)
+            groups = borders.groups(members)
             if len(groups) < 2:
                 continue
             groups.sort(key=lambda g: -float(shapely.area(faces[g]).sum()))
@@ -191,7 +193,7 @@ class _Repair:
                 shape = shapely.coverage_union_all(faces[group])
                 narrow = self._narrow(shape)
                 others = np.where(owner == grid, -1, owner)
-                to = self._neighbour(faces, others, shape, among=None) if narrow else -1
+                to = self._neighbour(borders, others, group, among=None) if narrow else -1
                 if to < 0:
                     to, count = count, count + 1
                 owner[group] = to
@@ -200,33 +202,29 @@ class _Repair:
 
     def _neighbour(
         self,
-        faces: NDArray[np.object_],
+        borders: _Borders,
         owner: NDArray[np.int64],
-        shape: shapely.Geometry,
+        group: NDArray[np.int64],
         *,
         among: Sequence[int] | None,
     ) -> int:
-        """Find the grid with the longest common edge; -1 where there is none."""
-        near = shapely.STRtree(faces).query(shape, predicate="intersects")
-        best, longest = -1, 0.0
-        edge = shapely.boundary(shape)
-        for grid in np.unique(owner[near]).tolist():
-            if grid < 0 or (among is not None and grid not in among):
-                continue
-            own = near[owner[near] == grid]
-            lines = shapely.boundary(faces[own])
-            length = float(shapely.length(shapely.intersection(edge, lines)).sum())
-            if length > longest:
-                best, longest = grid, length
-        return best
+        """Find the grid with the longest common edge; of equals the first, -1 where none is."""
+        faces, length = borders.around(group)
+        grid = owner[faces]
+        mine = grid >= 0 if among is None else np.isin(grid, among)
+        if not mine.any():
+            return -1
+        grids, at = np.unique(grid[mine], return_inverse=True)
+        return int(grids[int(np.bincount(at.ravel(), length[mine]).argmax())])
 
     def _outside(self, faces: NDArray[np.object_], middles: NDArray[np.object_]) -> None:
         owner: dict[int, list[int]] = {}
         face, grid = shapely.STRtree(self.given).query(middles, predicate="intersects")
+        borders = _Borders(faces)
         for f, g in zip(face.tolist(), grid.tolist(), strict=True):
             owner.setdefault(g, []).append(f)
         for g, members in sorted(owner.items()):
-            for group in _connected(faces, members):
+            for group in borders.groups(members):
                 shape = shapely.coverage_union_all(faces[group])
                 self._note("outside", (g,), shape, decided=self._narrow(shape), to=-1)
 
@@ -264,28 +262,54 @@ def _polygonal(shapes: NDArray[np.object_]) -> NDArray[np.object_]:
     return result
 
 
-def _connected(faces: NDArray[np.object_], members: Sequence[int]) -> list[NDArray[np.int64]]:
-    """Part faces into groups that hang together along edges."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
+class _Borders:
+    """Which faces share edges, and how much of them; found once for all faces.
 
-    index = np.asarray(members, np.int64)
-    if len(index) < 2:
-        return [index]
-    own = faces[index]
-    edges, owner = shapely.get_coordinates(shapely.boundary(own), return_index=True)
-    same = owner[1:] == owner[:-1]
-    segments = np.hstack((edges[:-1], edges[1:]))[same]
-    of = owner[:-1][same]
-    swap = (segments[:, 0] > segments[:, 2]) | (
-        (segments[:, 0] == segments[:, 2]) & (segments[:, 1] > segments[:, 3])
-    )
-    segments[swap] = segments[swap][:, [2, 3, 0, 1]]
-    order = np.lexsort(segments.T)
-    segments, of = segments[order], of[order]
-    joined = np.flatnonzero((segments[1:] == segments[:-1]).all(axis=1))
-    graph = coo_array(
-        (np.ones(len(joined)), (of[joined], of[joined + 1])), shape=(len(index), len(index))
-    )
-    _, label = connected_components(graph, directed=False)
-    return [index[label == n] for n in range(int(label.max()) + 1)]
+    Attributes
+    ----------
+    pairs : ndarray, shape (p, 2), int64
+        Two faces for each segment they share.
+    length : ndarray, shape (p,), float64
+    """
+
+    def __init__(self, faces: NDArray[np.object_]) -> None:
+        edges, owner = shapely.get_coordinates(shapely.boundary(faces), return_index=True)
+        same = owner[1:] == owner[:-1]
+        segments = np.hstack((edges[:-1], edges[1:]))[same]
+        of = owner[:-1][same]
+        swap = (segments[:, 0] > segments[:, 2]) | (
+            (segments[:, 0] == segments[:, 2]) & (segments[:, 1] > segments[:, 3])
+        )
+        segments[swap] = segments[swap][:, [2, 3, 0, 1]]
+        order = np.lexsort(segments.T)
+        segments, of = segments[order], of[order]
+        joined = np.flatnonzero((segments[1:] == segments[:-1]).all(axis=1))
+        self.pairs = np.column_stack((of[joined], of[joined + 1])).astype(np.int64)
+        self.length = np.hypot(*(segments[joined, :2] - segments[joined, 2:]).T)
+        self._place = np.full(len(faces), -1, np.int64)
+
+    def groups(self, members: Sequence[int]) -> list[NDArray[np.int64]]:
+        """Part faces into groups that hang together along edges."""
+        from scipy.sparse import coo_array
+        from scipy.sparse.csgraph import connected_components
+
+        index = np.asarray(members, np.int64)
+        if len(index) < 2:
+            return [index]
+        self._place[index] = np.arange(len(index))
+        ends = self._place[self.pairs]
+        self._place[index] = -1
+        ends = ends[(ends >= 0).all(axis=1)]
+        graph = coo_array(
+            (np.ones(len(ends)), (ends[:, 0], ends[:, 1])), shape=(len(index), len(index))
+        )
+        _, label = connected_components(graph, directed=False)
+        return [index[label == n] for n in range(int(label.max()) + 1)]
+
+    def around(self, group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        """Faces that share segments with a group, and the length of each of these."""
+        self._place[group] = 0
+        inside = self._place[self.pairs] >= 0
+        self._place[group] = -1
+        one = inside[:, 0] != inside[:, 1]
+        return self.pairs[one][~inside[one]], self.length[one]

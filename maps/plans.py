@@ -63,6 +63,7 @@ def plan_edit_page(context: PageContext, plan: int) -> str:
             "plan_design",
             "plan_take",
             "plan_people",
+            "plan_stale",
         ),
         drawing=True,
     )

@@ -233,6 +233,7 @@ def places(
     after: Annotated[
         int | None, Query(ge=1, description="Id of a place: only those that follow it.")
     ] = None,
+    points: Annotated[bool, Query(description="A point in each instead of its shape.")] = False,
     limit: Annotated[int, Query(ge=1, le=MOST_GRIDS)] = MOST_GRIDS,
 ) -> Response:
     """Gaps, overlaps, loose pieces and parts outside, the undecided first, the largest first."""
@@ -245,6 +246,7 @@ def places(
             decided=decided,
             looked=looked,
             after=after,
+            points=points,
             limit=limit,
         )
     return _features(found)
@@ -263,13 +265,20 @@ def import_sides(
     side: Literal["came", "repaired"] = "came",
     bbox: BBox = None,
     code: Annotated[list[str] | None, Query(max_length=100, description="In the file.")] = None,
+    coarse: Annotated[bool, Query(description="Shapes for a small scale, within 2 m.")] = False,
     limit: Annotated[int, Query(ge=1, le=MOST_GRIDS)] = MOST_GRIDS,
 ) -> Response:
     """Grids of the file before and after the repair; ``changed`` says whether they differ."""
     with service.database.connect() as connection:
         require_import(connection, plan_id)
         found = list_import_grids(
-            connection, plan_id, side, bbox=parse_bbox(bbox), codes=code, limit=limit
+            connection,
+            plan_id,
+            side,
+            bbox=parse_bbox(bbox),
+            codes=code,
+            coarse=coarse,
+            limit=limit,
         )
     return _features(found)
 

@@ -18,6 +18,8 @@ from data.accounts.places import area_code
 from data.plans import design_queue as queue
 from data.plans.branch_proposals import LEAST, MOST, propose_branches
 from data.plans.micro_job import MicroRequest, check_micro_request
+from data.plans.micro_recount import count_again
+from data.plans.reading import newest_edit
 from data.plans.staffing import plan_staffing
 
 router = APIRouter(prefix="/api/v1/plans", tags=["plans"])
@@ -68,6 +70,40 @@ def microgrids(
         told = queue.read_job(connection, job)
     location = str(request.url_for("design_job", job_id=job))
     return JsonResponse(told, status_code=202, headers={"Location": location})
+
+
+@router.get(
+    "/{plan_id}/micro-counts",
+    summary="Micro-grids whose counts no longer hold",
+    openapi_extra=right("viewer"),
+)
+def stale_counts(service: ServiceDependency, plan_id: RowId) -> Response:
+    """Of micro-grids made by rule: how many, and where buildings have changed since.
+
+    Base and exclusive grids are summed up when they are asked for; they are never stale.
+    """
+    with service.database.connect() as connection:
+        _, edits = newest_edit(connection, plan_id)
+        found = service.micro_counts(connection, plan_id, edits)
+    return JsonResponse(found, headers={"Cache-Control": "no-cache"})
+
+
+@router.post(
+    "/{plan_id}/micro-counts", summary="Count micro-grids again", openapi_extra=right("planner")
+)
+def recount(
+    service: ServiceDependency,
+    account: CurrentAccount,
+    plan_id: RowId,
+    body: Annotated[NewMicrogrids | None, Body()] = None,
+) -> Response:
+    """Count stale micro-grids of a draft again, in one transaction; their borders stay.
+
+    One edit a community, which can be undone. Takes a planner of each of them.
+    """
+    with service.database.transaction(actor=account.name) as connection:
+        done = count_again(connection, account, plan_id, body.communities if body else ())
+    return JsonResponse(done)
 
 
 @router.post(

@@ -59,6 +59,17 @@ class GridImport(ImportReport):
     conflicts: list[dict[str, Any]] = field(default_factory=list)
     changed_in_file: list[dict[str, Any]] = field(default_factory=list)
 
+    def to_dict(self) -> dict[str, Any]:
+        """Everything as plain JSON values; ``repair`` is the report's own, not a copy.
+
+        A prefecture has tens of thousands of places mended.
+        """
+        return replace(self, repair={}).plain() | {"repair": self.repair}
+
+    def plain(self) -> dict[str, Any]:
+        """As `ImportReport.to_dict` gives it."""
+        return ImportReport.to_dict(self)
+
 
 def import_grids(
     database: Database,

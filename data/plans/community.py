@@ -38,7 +38,8 @@ class GridRow:
     version: int = 1
     counts: Mapping[str, Any] | None = None
     """What is counted of this grid itself: of a micro-grid made by rule its kind, households,
-    people, buildings and units; of a base grid its party members."""
+    people, buildings and units, and what these were counted from (`data.plans.micro.COUNTED`);
+    of a base grid its party members."""
 
     def image(self, plan_id: int, community_id: int) -> dict[str, Any]:
         """Give the row as JSON that the database takes back bit by bit."""
@@ -57,6 +58,11 @@ class GridRow:
             "counts": None if self.counts is None else dict(self.counts),
             "geom": shapely.to_wkb(shapely.set_srid(self.shape, 4326), hex=True, include_srid=True),
         }
+
+
+def told_counts(counts: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Counts of a grid without what they were made from, which is for counting again only."""
+    return None if counts is None else {k: v for k, v in counts.items() if k != "of"}
 
 
 def kept_crossings(row: GridRow) -> list[dict[str, Any]]:
@@ -216,7 +222,7 @@ class Community:
                 "version": grid.version,
                 "broken": [b.to_dict() for b in self._broken(grid, sums)],
                 "staff": dict(zip(STAFF, grid.staff, strict=True)),
-                "counts": None if grid.counts is None else dict(grid.counts),
+                "counts": told_counts(grid.counts),
             },
         }
 

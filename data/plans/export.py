@@ -16,6 +16,7 @@ import shapely
 from sqlalchemy import Connection, text
 
 from data.errors import InvalidRowError
+from data.plans.micro_stale import STALE
 from data.plans.models import STAFF
 from data.plans.reading import newest_edit, read_plan, require_plan
 from geo.grid_rules import Broken, load_broken
@@ -89,8 +90,11 @@ HEADS_TITLES = (
     "人口",
     "应配楼长",
     "应配单元长",
+    "备注",
 )
 """Columns of the ledger of building and unit heads."""
+STALE_ZH = "计数已过时"
+"""In the ledger, of a micro-grid whose buildings have changed since it was counted."""
 _MICRO_ZH = {"unit": "高层单元", "building": "多层楼栋", "bungalows": "平房", "empty": "无住户"}
 _KINDS_ZH = {"base": "基础网格", "exclusive": "专属网格", "micro": "微网格"}
 
@@ -300,10 +304,10 @@ def _heads_sheet(connection: Connection, plan_id: int, book: Any) -> None:
 
     rows = connection.execute(
         text(
-            "SELECT m.code, m.name, m.counts, g.code AS grid, g.name AS grid_name,"
-            " a.name AS community FROM plan_grids m JOIN plan_grids g ON g.id = m.parent_id"
-            " JOIN areas a ON a.id = m.community_id"
-            " WHERE m.plan_id = :plan AND m.kind = 'micro' AND m.counts IS NOT NULL"
+            "SELECT m.code, m.name, m.counts, m.stale, p.code AS grid, p.name AS grid_name,"
+            f" a.name AS community FROM (SELECT g.*, {STALE} AS stale FROM plan_grids g"
+            "  WHERE g.plan_id = :plan AND g.kind = 'micro' AND g.counts IS NOT NULL) m"
+            " JOIN plan_grids p ON p.id = m.parent_id JOIN areas a ON a.id = m.community_id"
             " ORDER BY m.code"
         ),
         {"plan": plan_id},
@@ -316,7 +320,8 @@ def _heads_sheet(connection: Connection, plan_id: int, book: Any) -> None:
         counts = row.counts
         cells = (row.code, row.name, _MICRO_ZH[counts["kind"]], row.grid, row.grid_name)
         numbers = (counts[key] for key in ("households", "people", "buildings", "units"))
-        sheet.append([_inert(v) for v in (*cells, row.community, *numbers)])
+        stale = STALE_ZH if row.stale else ""
+        sheet.append([_inert(v) for v in (*cells, row.community, *numbers, stale)])
     for n, title in enumerate(HEADS_TITLES, 1):
         sheet.cell(1, n).font = Font(bold=True)
         wide = title.endswith(("编码", "名称", "网格", "社区"))

@@ -21,6 +21,8 @@ SIDES = ("came", "repaired")
 """A grid as the file had it, and as the repair left it."""
 MOST_UNDECIDED = 500
 """Undecided places listed in one answer, the largest first; the map has all of them."""
+COARSE_DEG = 2e-5
+"""Vertices that a coarse shape leaves out lie this close to it: two metres."""
 _SAME_M2 = 0.01
 _M_PER_DEGREE = 111_320.0
 
@@ -212,6 +214,7 @@ def list_places(
     decided: bool | None = None,
     looked: bool | None = None,
     after: int | None = None,
+    points: bool = False,
     limit: int = MOST_GRIDS,
 ) -> list[Feature]:
     """Places the repair changed or could not decide, the largest first, as GeoJSON features.
@@ -228,6 +231,9 @@ def list_places(
         Only those that somebody has looked at, or only those that nobody has.
     after : int, optional
         Id of a place: only those that follow it.
+    points : bool
+        A point in each instead of its shape, which for thousands of places is megabytes; where it
+        reaches ``bounds`` says.
     limit : int
     """
     where = ["plan_id = :plan"]
@@ -248,10 +254,12 @@ def list_places(
         bound["after"] = after
     rows = connection.execute(
         text(
-            "SELECT i.*, coalesce(a.name, '') AS community_name FROM"
+            "SELECT i.*, ST_X(i.point) AS lon, ST_Y(i.point) AS lat,"
+            " coalesce(a.name, '') AS community_name FROM"
             " (SELECT id, community, rule, grids, given_to, area_m2, width_m, decided,"
-            "   looked_by, looked_at, ST_AsGeoJSON(geom, 9) AS geometry,"
-            "   ST_X(ST_PointOnSurface(geom)) AS lon, ST_Y(ST_PointOnSurface(geom)) AS lat"
+            f"   looked_by, looked_at, {'NULL' if points else 'ST_AsGeoJSON(geom, 9)'} AS geometry,"
+            "   ST_PointOnSurface(geom) AS point, ARRAY[ST_XMin(geom), ST_YMin(geom),"
+            "   ST_XMax(geom), ST_YMax(geom)] AS bounds"
             f"   FROM plan_import_places WHERE {' AND '.join(where)}"
             "   ORDER BY decided, area_m2 DESC, id LIMIT :limit) i"
             " LEFT JOIN areas a ON a.code = i.community"
@@ -267,8 +275,11 @@ def list_places(
         {
             "type": "Feature",
             "id": row["id"],
-            "geometry": orjson.loads(row["geometry"]),
-            "properties": {n: row[n] for n in names} | {"at": [row["lon"], row["lat"]]},
+            "geometry": orjson.loads(row["geometry"])
+            if row["geometry"]
+            else {"type": "Point", "coordinates": [row["lon"], row["lat"]]},
+            "properties": {n: row[n] for n in names}
+            | {"at": [row["lon"], row["lat"]], "bounds": row["bounds"]},
         }
         for row in rows
     ]
@@ -281,6 +292,7 @@ def list_import_grids(
     *,
     bbox: tuple[float, float, float, float] | None = None,
     codes: Sequence[str] | None = None,
+    coarse: bool = False,
     limit: int = MOST_GRIDS,
 ) -> list[Feature]:
     """Grids of one side of an import: as they came, or as repaired.
@@ -295,6 +307,9 @@ def list_import_grids(
         West, south, east, north in WGS84 degrees.
     codes : sequence of str, optional
         Only these, by their codes in the file.
+    coarse : bool
+        Shapes as good as a map of a whole district needs them (`COARSE_DEG`), a fraction of the
+        bytes.
     limit : int
     """
     if side not in SIDES:
@@ -307,9 +322,14 @@ def list_import_grids(
     if codes is not None:
         where.append("code = ANY(:codes)")
         bound["codes"] = list(codes)
+    shape = (
+        f"ST_AsGeoJSON(ST_SimplifyPreserveTopology({side}, {COARSE_DEG}), 6)"
+        if coarse
+        else f"ST_AsGeoJSON({side}, 9)"
+    )
     rows = connection.execute(
         text(
-            f"SELECT id, code, new_code, name, kind, changed, ST_AsGeoJSON({side}, 9) AS geometry"
+            f"SELECT id, code, new_code, name, kind, changed, {shape} AS geometry"
             f" FROM plan_import_grids WHERE {' AND '.join(where)} ORDER BY id LIMIT :limit"
         ),
         bound,

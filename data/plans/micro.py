@@ -24,6 +24,12 @@ from geo.microgrids import EMPTY, KINDS, UNIT, Buildings, MicroGrids, microgrids
 
 Geometries = NDArray[np.object_]
 
+COUNTED = "of"
+"""Key in the counts of a micro-grid made by rule: what it was counted from, a `PART` a building."""
+PART = ("building", "part", "parts", "households", "people", "units")
+"""Of a building, or a unit of a divided one: id, which unit of how many, and the building's figures
+when it was counted. Figures that differ now mean that the counts are stale."""
+
 
 @dataclass(frozen=True, slots=True)
 class MicroGrid:
@@ -58,7 +64,7 @@ def micro_of(connection: Connection, community: Community) -> list[MicroGrid]:
         return []
     shapes = np.array([g.shape for g in base], object)
     crs = projected_crs(shapely.total_bounds(shapes).tolist()).to_wkt()
-    homes = _buildings(connection, community)
+    homes = read_buildings(connection, community)
     footprints = in_metres(homes["geom"], crs)
     around = _around(connection, community.outline, crs)
     # Every footprint is known by the point that the plan counts it at.
@@ -77,6 +83,7 @@ def micro_of(connection: Connection, community: Community) -> list[MicroGrid]:
         ),
     )
     polygons = _whole(made)
+    counted = counted_from(made, homes)
     digits = 2 if np.bincount(made.grid).max(initial=0) < 100 else 3
     names = _names(made, homes["name"])
     result = []
@@ -100,6 +107,7 @@ def micro_of(connection: Connection, community: Community) -> list[MicroGrid]:
                     "people": int(made.people[n]),
                     "buildings": int(made.buildings[n]),
                     "units": int(made.units[n]),
+                    COUNTED: counted[n],
                 },
                 snapped(max(pieces, key=shapely.area)),
             )
@@ -152,10 +160,37 @@ def put_microgrids(draft: Draft, made: Sequence[MicroGrid]) -> None:
     draft.removed += [g.id for g in old.values()]
 
 
-def _buildings(connection: Connection, community: Community) -> dict[str, Any]:
+def counted_from(made: MicroGrids, homes: Mapping[str, Any]) -> list[list[list[Any]]]:
+    """What each micro-grid was counted from: `PART` of every building in it."""
+    result: list[list[list[Any]]] = [[] for _ in made.grid]
+    _, first, count = np.unique(made.part_building, return_index=True, return_counts=True)
+    for start, parts in zip(first.tolist(), count.tolist(), strict=True):
+        building = int(made.part_building[start])
+        for part in range(parts):
+            result[made.part_micro[start + part]].append(
+                part_of(homes, building, part=part, parts=parts)
+            )
+    return result
+
+
+def part_of(homes: Mapping[str, Any], building: int, *, part: int, parts: int) -> list[Any]:
+    """One building, or one unit of it, as `PART` says; ``building`` is its place in ``homes``."""
+    units = homes["units"][building]
+    return [
+        int(homes["id"][building]),
+        part,
+        parts,
+        int(homes["households"][building]),
+        int(homes["people"][building]),
+        int(units) if np.isfinite(units) else None,
+    ]
+
+
+def read_buildings(connection: Connection, community: Community) -> dict[str, Any]:
+    """Read the buildings of a community, by id: arrays, and geometries in WGS84 degrees."""
     rows = connection.execute(
         text(
-            "SELECT name, kind, coalesce(households, 0) AS households,"
+            "SELECT id, name, kind, coalesce(households, 0) AS households,"
             " coalesce(people, 0) AS people, floors, units, ST_AsBinary(geom) AS geom"
             " FROM buildings WHERE id = ANY(:ids) ORDER BY id"
         ),
@@ -170,6 +205,7 @@ def _buildings(connection: Connection, community: Community) -> dict[str, Any]:
     geom = np.empty(len(rows), object)
     geom[:] = [shapely.from_wkb(bytes(r.geom)) for r in rows]
     return {
+        "id": np.array([r.id for r in rows], np.int64),
         "name": [r.name for r in rows],
         "kind": np.array([r.kind for r in rows], object),
         "households": np.array([r.households for r in rows], np.int64),

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, text
 from data.errors import NotFoundError
 from data.layers import Feature, check_bbox
 from data.plans.cells import cells_of
-from data.plans.community import DECIMALS
+from data.plans.community import DECIMALS, told_counts
+from data.plans.micro_stale import STALE
 from data.plans.models import STAFF
 from data.plans.undo import can_step
 from data.tiles import BUFFER, EXTENT, Tile
@@ -247,7 +248,8 @@ def list_grids(
             " coalesce((g.counts ->> 'people')::int, m.people, s.people) AS people,"
             " coalesce((g.counts ->> 'buildings')::int, m.buildings, s.buildings) AS buildings,"
             " (SELECT count(*) FROM stations t WHERE t.kind = 'red_station' AND t.status = 'open'"
-            "   AND ST_Intersects(t.geom, g.geom))::int AS stations"
+            "   AND ST_Intersects(t.geom, g.geom))::int AS stations,"
+            f" {STALE} AS stale"
             " FROM chosen g JOIN sums s ON s.id = g.id LEFT JOIN micro m ON m.id = g.id"
             " ORDER BY g.code"
         ),
@@ -285,7 +287,8 @@ def _feature(row: Mapping[Any, Any], plan: Any) -> Feature:
             "version": row["version"],
             "broken": [b.to_dict() for b in broken],
             "staff": {role: row[role] for role in STAFF},
-            "counts": row["counts"],
+            "counts": told_counts(row["counts"]),
+            "stale": row["stale"],
         },
     }
 

@@ -317,6 +317,43 @@ def test_a_branch_on_a_grid_apart_is_refused_in_the_editor(
     assert [g["properties"]["branch"] for g in again if g["id"] == far["id"]] == [""]
 
 
+def test_stale_counts_of_micro_grids_are_told_and_counted_again_by_one_click(
+    page: Page, url: str, town: Database, draft: int
+) -> None:
+    with town.connect() as connection:
+        community = community_ids(connection)["C1"]
+    answer = httpx.post(
+        f"{url}/api/v1/plans/{draft}/edits",
+        json={"kind": "microgrids", "community": community},
+        headers={"If-Match": '"1"'},
+        timeout=60,
+    )
+    assert answer.status_code == 200, answer.text
+    with town.transaction("test") as connection:
+        connection.execute(
+            text(
+                "UPDATE buildings SET households = households + 2 WHERE id = (SELECT min(id)"
+                " FROM buildings WHERE community_id = :c AND households > 0)"
+            ),
+            {"c": community},
+        )
+    page.goto(f"{url}/plans/{draft}/edit?lang=zh")
+    expect(page.locator("#gp-stale")).to_contain_text("1 个微网格的户数、人数已过时")
+    page.click("#gp-recount")
+    expect(page.locator("#gp-stale")).to_be_hidden()
+    expect(page.locator("#gp-history")).to_contain_text("微网格重新计数")
+    told = httpx.get(f"{url}/api/v1/plans/{draft}/micro-counts").json()
+    assert (told["stale"], told["communities"]) == (0, [])
+    with town.transaction("test") as connection:
+        connection.execute(
+            text(
+                "UPDATE buildings SET households = households - 2 WHERE id = (SELECT min(id)"
+                " FROM buildings WHERE community_id = :c AND households > 0)"
+            ),
+            {"c": community},
+        )
+
+
 def test_two_maps_beside_one_another_move_together(
     page: Page, url: str, town: Database, draft: int
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -11,7 +13,16 @@ from hypothesis import strategies as st
 from geo.branches import branches
 from geo.cells import build_cells, components
 from geo.errors import DesignError
-from geo.microgrids import BUILDING, BUNGALOWS, EMPTY, UNIT, Buildings, microgrids, split_along
+from geo.microgrids import (
+    BUILDING,
+    BUNGALOWS,
+    EMPTY,
+    UNIT,
+    Buildings,
+    microgrids,
+    recount,
+    split_along,
+)
 from geo.staffing import staffing
 from geo.standards import MicroGridRule, ProfileError
 
@@ -144,6 +155,43 @@ def test_any_street_has_every_household_in_exactly_one_micro_grid(rows, grids):
     x = shapely.get_x(shapely.centroid(cells.geometry))
     grid = np.unique((x * grids // 421).astype(int), return_inverse=True)[1].ravel()
     all_is_well(cells, grid, buildings, microgrids(cells, grid, buildings))
+
+
+def parts_of(made) -> np.ndarray:
+    """Building, micro-grid, which part, of how many; as `recount` takes them."""
+    rows = []
+    for building in np.unique(made.part_building):
+        own = np.flatnonzero(made.part_building == building)
+        rows += [(building, made.part_micro[n], k, len(own)) for k, n in enumerate(own)]
+    return np.array(rows, np.int64).reshape(-1, 4)
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["high_rise", "multi_storey", "bungalow", "shop"]),
+            st.one_of(st.just(np.nan), st.integers(1, 30).map(float)),
+            st.one_of(st.just(np.nan), st.integers(0, 6).map(float)),
+            st.integers(0, 90),
+        ),
+        min_size=1,
+        max_size=30,
+    ),
+    st.integers(0, 40),
+)
+@settings(max_examples=40, deadline=None)
+def test_counting_again_gives_the_same_until_a_building_changes(rows, more):
+    cells, buildings = street_of(rows)
+    made = microgrids(cells, np.zeros(len(cells), int), buildings)
+    parts = parts_of(made)
+    told = np.column_stack([made.households, made.people, made.buildings, made.units])
+    assert (recount(made.kind, parts, buildings) == told).all()
+    # More homes in one building: the sums follow, and nothing else moves.
+    now = replace(buildings, households=buildings.households + more * (np.arange(len(rows)) == 0))
+    again = recount(made.kind, parts, now)
+    assert again[:, 0].sum() == now.households.sum()
+    others = np.setdiff1d(np.arange(len(made.kind)), parts[parts[:, 0] == 0, 1])
+    assert (again[others] == told[others]).all()
 
 
 def test_a_rule_without_room_between_bungalows_and_high_rises_is_refused():

@@ -38,7 +38,9 @@ GridcirclePlan.follow = function (plan, from, onchange) {
       pausedSince += 1;
       try {
         const answer = await task();
-        if (typeof answer?.edit === "number") own.add(answer.edit);
+        for (const one of [answer, ...(answer?.edits || [])]) {
+          if (typeof one?.edit === "number") own.add(one.edit);
+        }
         return answer;
       } finally {
         pausedSince -= 1;

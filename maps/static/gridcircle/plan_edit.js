@@ -64,6 +64,7 @@ Gridcircle.begin = function (map) {
     limits.sync();
     people.sync();
     showBroken();
+    quietly(stale.read);
     return plan;
   }
 
@@ -267,7 +268,9 @@ Gridcircle.begin = function (map) {
     return [element("h3", { class: "gc-note" }, word("micro_title", { n: number(own.length) })),
       element("ul", { class: "gp-micro" }, ...own.map((one) =>
         element("li", {}, one.properties.name || one.properties.code,
-          element("span", {}, word("n_homes", { n: number(one.properties.households) })),
+          element("span", { class: one.properties.stale ? "gp-alarm" : "", title: one.properties.stale ? word("micro_stale_one") : null },
+            word("n_homes", { n: number(one.properties.households) }),
+            one.properties.stale ? element("small", {}, word("micro_stale_one")) : null),
           writable
             ? element("button", { type: "button", "aria-label": word("micro_remove", { name: one.properties.name || one.properties.code }),
                 onclick: () => propose({ kind: "remove", grid: one.id }, word("micro_remove", { name: one.properties.name || one.properties.code }), feature) }, "×")
@@ -702,6 +705,10 @@ Gridcircle.begin = function (map) {
   });
   people = Plan.people(byId("gp-people"), map, {
     id, plan: () => plan, communities: () => [...communities.values()], selected: () => chosen, propose, taken, show,
+  });
+
+  const stale = Plan.stale(byId("gp-stale"), {
+    id, plan: () => plan, write: (task) => follow.writing(task), taken,
   });
 
   /** Limits have changed: colours, rules and tiles follow. */

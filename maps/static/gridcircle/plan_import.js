@@ -6,6 +6,7 @@ Gridcircle.begin = function (map) {
   const Plan = GridcirclePlan;
   const id = page.plan;
   const FROM_ZOOM = 13;
+  const SHAPES_FROM = 15; // below, a mended place is a ring, and boundaries need no decimetres
   const MOST = 2500; // of each side in view
   const LISTED = 200;
   const PAGE = 100; // of the list of places to decide
@@ -45,11 +46,13 @@ Gridcircle.begin = function (map) {
     const { signal } = asking;
     const box = Plan.viewBox(map);
     const near = map.getZoom() >= FROM_ZOOM;
+    const fine = map.getZoom() >= SHAPES_FROM;
+    const query = `limit=${MOST}&bbox=${box}`;
     const ask = (path) => Plan.ask(id, path, { signal });
     const [came, repaired, places] = await Promise.all([
-      near && view !== "repaired" ? ask(`/import/grids?side=came&limit=${MOST}&bbox=${box}`) : { features: [] },
-      near && view !== "came" ? ask(`/import/grids?side=repaired&limit=${MOST}&bbox=${box}`) : { features: [] },
-      ask(`/import/places?limit=${MOST}&bbox=${box}`),
+      near && view !== "repaired" ? ask(`/import/grids?side=came&coarse=${!fine}&${query}`) : { features: [] },
+      near && view !== "came" ? ask(`/import/grids?side=repaired&coarse=${!fine}&${query}`) : { features: [] },
+      ask(`/import/places?points=${!fine}&${query}`),
     ]);
     if (signal.aborted) return;
     for (const group of [...Object.values(sides), labels, marks]) group.clearLayers();
@@ -66,7 +69,11 @@ Gridcircle.begin = function (map) {
       const { rule, decided, at, looked_at: looked } = feature.properties;
       if (looked && openOnly) continue;
       const color = COLOURS[rule];
-      L.geoJSON(feature, { ...quiet, renderer: renderers.places, style: looked
+      if (!fine && !decided) {
+        L.circleMarker([at[1], at[0]], { ...quiet, renderer: renderers.places, radius: 6, weight: looked ? 2 : 2.5,
+          color: looked ? DONE : "#1b1b1b", fillColor: color, fillOpacity: looked ? 0.15 : 0.8 }).addTo(marks);
+      }
+      if (fine) L.geoJSON(feature, { ...quiet, renderer: renderers.places, style: looked
         ? { color: DONE, weight: 2, dashArray: "3 4", fillColor: color, fillOpacity: 0.15 }
         : { color: decided ? color : "#1b1b1b", weight: decided ? 2 : 3, fillColor: color, fillOpacity: 0.6 } }).addTo(marks);
       if (decided && !close) {
@@ -94,7 +101,7 @@ Gridcircle.begin = function (map) {
 
   function goTo(feature) {
     chosen.clearLayers();
-    const bounds = Plan.bounds(Plan.box(feature.geometry));
+    const bounds = Plan.bounds(feature.properties.bounds || Plan.box(feature.geometry));
     L.rectangle(bounds.pad(0.25), { interactive: false, color: "#c2410c", weight: 2.5, dashArray: "4 4", fill: false }).addTo(chosen);
     Gridcircle.show(map, bounds.pad(0.6), { maxZoom: 19 });
     if (Gridcircle.isNarrow()) byId("gc-panel").dataset.state = "half";
@@ -217,7 +224,7 @@ Gridcircle.begin = function (map) {
   let rest = false;
   /** The places to decide, a page at a time; after the one with this id, or anew. */
   async function readPlaces(after = null) {
-    const query = `decided=false&limit=${PAGE}${openOnly ? "&looked=false" : ""}${after === null ? "" : `&after=${after}`}`;
+    const query = `decided=false&points=true&limit=${PAGE}${openOnly ? "&looked=false" : ""}${after === null ? "" : `&after=${after}`}`;
     const { features } = await Plan.ask(id, `/import/places?${query}`);
     listed = after === null ? features : [...listed, ...features];
     rest = features.length === PAGE;
@@ -337,7 +344,7 @@ Gridcircle.begin = function (map) {
     showReport(told);
     refresh(); // a move of the map reads anew and lets this one go
     await readPlaces();
-    const mended = await Plan.ask(id, `/import/places?decided=true&limit=${LISTED}`);
+    const mended = await Plan.ask(id, `/import/places?decided=true&points=true&limit=${LISTED}`);
     byId("gp-mended").replaceChildren(...(mended.features.length
       ? mended.features.map((feature) => placeRow(feature, 0)) : [none("import_places_none")]),
     ...(mended.features.length === LISTED ? [element("li", { class: "gc-none" }, word("import_more", { n: LISTED }))] : []));
