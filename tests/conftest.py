@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import NullPool, create_engine, text
 from sqlalchemy.exc import OperationalError
@@ -21,6 +22,10 @@ from data.settings import Settings
 
 for _name in [n for n in os.environ if n.startswith("GRIDCIRCLE_") or n == "DATABASE_URL"]:
     del os.environ[_name]  # the settings of whoever runs the tests are not the tests' settings
+
+# A property holds or does not; how long it takes on a busy machine says nothing.
+hypothesis.settings.register_profile("no-deadline", deadline=None)
+hypothesis.settings.load_profile("no-deadline")
 
 _GUARD = 'cat; kill -INT "$1"; sleep 2; rm -r "$2"'
 
