@@ -20,6 +20,7 @@ from api import problems, rights
 from api.errors import FormRefusedError
 from api.lane import lane_protocol
 from api.ogc import MOUNTED_AT
+from api.problem_pages import as_page
 from api.published import ServeReady
 from api.responses import MVT, JsonResponse
 from api.rights import Gate, enforce, right
@@ -149,7 +150,11 @@ def create_app(settings: Settings, *, database: Database | None = None) -> FastA
         page = reference_page(app.openapi())
         return HTMLResponse(page, headers={"Content-Security-Policy": page_policy(page)})
 
-    problems.install(app, mistake_headers={**HEADERS, "Content-Security-Policy": CONTENT_POLICY})
+    problems.install(
+        app,
+        mistake_headers={**HEADERS, "Content-Security-Policy": CONTENT_POLICY},
+        shown=as_page,
+    )
     rights.install(app)
     for kind in (RightMissingError, FormRefusedError):
         app.add_exception_handler(kind, accounts.refused)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Any
 
 from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -232,7 +233,12 @@ def validation_response(error: RequestValidationError, instance: str) -> Respons
     )
 
 
-def install(app: FastAPI, *, mistake_headers: Mapping[str, str] | None = None) -> None:
+def install(
+    app: FastAPI,
+    *,
+    mistake_headers: Mapping[str, str] | None = None,
+    shown: Callable[[Request, Response], Response] = lambda _, answer: answer,
+) -> None:
     """Make an application answer every error with a problem document.
 
     Parameters
@@ -240,30 +246,36 @@ def install(app: FastAPI, *, mistake_headers: Mapping[str, str] | None = None) -
     app : FastAPI
     mistake_headers : mapping, optional
         Headers of the answer to an error nobody foresaw, which is made outside all middleware.
+    shown : callable, optional
+        Makes a page of a document where a browser opened a page's address. It may ask the
+        database and is therefore run beside the event loop.
     """
 
+    async def answered(request: Request, answer: Response) -> Response:
+        return await run_in_threadpool(shown, request, answer)
+
     async def ours(request: Request, error: Exception) -> Response:
-        return error_response(error, request.url.path)
+        return await answered(request, error_response(error, request.url.path))
 
     async def refused(request: Request, error: Exception) -> Response:
         assert isinstance(error, DBAPIError)  # noqa: S101
         reason = refusal(error)
         if reason is None:
             return await unforeseen(request, error)
-        return error_response(reason, request.url.path)
+        return await answered(request, error_response(reason, request.url.path))
 
     async def invalid(request: Request, error: Exception) -> Response:
         assert isinstance(error, RequestValidationError)  # noqa: S101 — told apart by registration
-        return validation_response(error, request.url.path)
+        return await answered(request, validation_response(error, request.url.path))
 
     async def bare(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
-        return http_response(error, request.url.path)
+        return await answered(request, http_response(error, request.url.path))
 
     async def unforeseen(request: Request, error: Exception) -> Response:
         number = secrets.token_hex(4)
         log.error("Mistake %s at %s", number, request.url.path, exc_info=error)
-        return problem(
+        answer = problem(
             INTERNAL,
             detail=f"The service made a mistake; the log has it as {number}.",
             instance=request.url.path,
@@ -271,6 +283,7 @@ def install(app: FastAPI, *, mistake_headers: Mapping[str, str] | None = None) -
             members={"mistake": number},
             headers=mistake_headers,
         )
+        return await answered(request, answer)
 
     app.add_exception_handler(DBAPIError, refused)
     for kind in KINDS:

@@ -16,7 +16,7 @@ from data.accounts.sessions import TokenSummary
 from data.accounts.store import AccountSummary
 from maps.account_menu import account_words
 from maps.assets import asset
-from maps.messages import LANGUAGES
+from maps.messages import LANGUAGES, messages
 from maps.page import PageContext
 
 Areas = Sequence[tuple[str, str, str]]
@@ -150,14 +150,16 @@ def _page(
         .get_template("plain.html")
         .render(
             context=context,
-            words=account_words(context.language),
+            words={**messages(context.language), **account_words(context.language)},
             page=page,
+            ways=context.account is not None,
             panel=panel or f"{page}.html",
             other=other,
             other_address=f"{address}?" + urlencode({**(query or {}), "lang": other}),
             styles=[
                 asset("vendor/noto-sans-sc/400.css"),
                 asset("gridcircle/gridcircle.css"),
+                asset("gridcircle/navigation.css"),
                 asset("gridcircle/accounts.css"),
             ],
             **{"problem": "", "notice": "", **values},

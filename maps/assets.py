@@ -26,6 +26,7 @@ LOCAL: Mapping[str, str | None] = MappingProxyType(
         "leaflet_geoman_css": "vendor/leaflet-geoman/leaflet-geoman.css",
         "noto_css": "vendor/noto-sans-sc/400.css",
         "gridcircle_css": "gridcircle/gridcircle.css",
+        "navigation_css": "gridcircle/navigation.css",
         "plans_css": "gridcircle/plans.css",
         "scenarios_css": "gridcircle/scenarios.css",
         # For Folium's own markers and pop-ups, which no page uses.

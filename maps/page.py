@@ -135,6 +135,7 @@ def map_page(
             other_address="?" + urlencode({**context.query, "lang": other}),
             panel=f"{name}.html",
             terms=_terms(words),
+            speed=_speed(context),
             scripts=[
                 asset(f"gridcircle/{script}.js") for script in ("base", "map", *scripts, name)
             ],
@@ -164,6 +165,12 @@ def _terms(words: dict[str, str]) -> list[dict[str, str]]:
         for key in words
         if (name := key.removeprefix("term_")) != key
     ]
+
+
+def _speed(context: PageContext) -> str:
+    """The walking speed that holds where nobody chooses otherwise, in words."""
+    profile = PROFILES[context.profile]
+    return profile.label_zh if context.language == "zh" else profile.label_en
 
 
 def _html_language(context: PageContext) -> str:
@@ -199,7 +206,7 @@ class _Shared(JSCSSMixin, MacroElement):
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.default_js = [("protomaps", "")]
-        self.default_css = [("noto_css", ""), ("gridcircle_css", "")]
+        self.default_css = [("noto_css", ""), ("gridcircle_css", ""), ("navigation_css", "")]
 
 
 @lru_cache(maxsize=1)

@@ -60,6 +60,7 @@ def publish_page(
         .render(
             context=context,
             words=words,
+            page="publish",
             other=other,
             language="zh-CN" if context.language == "zh" else "en",
             title=html.unescape(words["title"]),

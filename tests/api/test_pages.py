@@ -70,3 +70,57 @@ def test_a_language_there_is_not_is_chinese_whatever_was_asked_before(url: str, 
         assert '<html lang="zh-CN">' in answer.text
         for address in ("/maps/catchment", "/maps/coverage"):
             assert browser.get(f"{address}?lang={asked}").status_code == 200
+
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "words"),
+    [
+        ("/no-such-page", 404, "没有这个页面"),
+        ("/s/gone", 404, "没有这个页面"),
+        ("/audits/999999", 404, "没有这个页面"),
+        ("/plans/abc/edit", 422, "地址里的参数不对"),
+        ("/maps/coverage?minutes=soon", 422, "地址里的参数不对"),
+    ],
+)
+def test_a_browser_at_a_wrong_address_reads_a_page_and_a_program_a_document(
+    client, path, status, words
+):
+    page = client.get(path, headers=BROWSER)
+    assert page.status_code == status
+    assert page.headers["content-type"].startswith("text/html")
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert f"<h1>{words}</h1>" in page.text
+    # Riders know one map; the ways to the pages of planners are not theirs.
+    assert ("/plans?lang=" in page.text) == (not path.startswith("/s/"))
+    document = client.get(path)
+    assert document.status_code == status
+    assert document.headers["content-type"] == "application/problem+json"
+    joint = "&" if "?" in path else "?"
+    english = client.get(f"{path}{joint}lang=en", headers=BROWSER)
+    assert '<html lang="en">' in english.text
+
+
+def test_what_stands_in_a_wrong_address_is_text_on_its_page(client):
+    page = client.get("/s/%3Cscript%3Ealert(1)%3C%2Fscript%3E?lang=en", headers=BROWSER)
+    assert page.status_code == 404
+    assert "<script" not in page.text
+
+
+def test_every_way_between_pages_is_on_every_page_and_answers(client):
+    for path in ("/", "/plans", "/audits", "/rule-sets", "/publish"):
+        page = client.get(path).text
+        row, menu = (
+            re.search(rf'<div class="{name}">(.*?)</div>', page, re.S)
+            for name in ("gc-pages", "gc-menu-pages")
+        )
+        assert row is not None
+        assert menu is not None
+        ways = re.findall(r'href="([^"]+)"', menu[1])
+        assert ways == re.findall(r'href="([^"]+)"', row[1])
+        assert len(ways) == 7
+        assert menu[1].count("aria-current") == 1
+        for way in ways:
+            assert client.get(way).status_code == 200, way

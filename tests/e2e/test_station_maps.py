@@ -400,7 +400,7 @@ def test_axe_finds_nothing_serious_on_a_compounds_page(
     context.close()
 
 
-@pytest.mark.parametrize("path", ["/", "/coverage", "/plans"])
+@pytest.mark.parametrize("path", ["/", "/maps/coverage", "/plans"])
 def test_axe_forbids_no_page_to_be_enlarged(browser: Browser, url: str, path: str) -> None:
     context = phone(browser, bypass_csp=True)
     page = context.new_page()

@@ -1,5 +1,7 @@
 /* Sorting of the tables of a report; without it the page only does not sort. */
 "use strict";
+// What scrolls sideways is reached by the keyboard too; what fits is no stop on the way.
+for (const box of document.querySelectorAll(".wide")) if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
 for (const table of document.querySelectorAll("table.sortable")) {
   table.querySelectorAll("th button").forEach((button) => {
     const column = [...button.closest("tr").children].indexOf(button.closest("th"));

@@ -304,6 +304,15 @@ window.Gridcircle = (function () {
     link.search = `?${other}`;
   }
 
+  /** The menus of the bar open and close without a script; with one, a tap beside or Esc closes them. */
+  function closeMenus() {
+    const close = (target) => {
+      for (const menu of document.querySelectorAll(".gc-menu[open], .gc-account[open]")) if (!menu.contains(target)) menu.open = false;
+    };
+    document.addEventListener("pointerdown", (event) => close(event.target), true);
+    document.addEventListener("keydown", (event) => event.key === "Escape" && close(null));
+  }
+
   function check(label, checked, onchange, mark, count = null) {
     const box = element("input", { type: "checkbox", checked });
     box.addEventListener("change", () => onchange(box.checked));
@@ -375,7 +384,6 @@ window.Gridcircle = (function () {
       map.createPane("pins").style.zIndex = 600;
       L.control.zoom({ position: "topright" }).addTo(map);
       L.control.scale({ imperial: false, position: "bottomright", maxWidth: 140 }).addTo(map);
-      byId("gc-speed").textContent = (page.profiles.find((p) => p.name === page.defaults.profile) || {}).label || "";
       sheet(map);
       // The view first: tiles of any other would be asked for in vain.
       show(map, page.bounds);
@@ -395,6 +403,7 @@ window.Gridcircle = (function () {
       if (!page.hasNetwork) standing = { title: word("empty_network") };
       showProblem(null);
       window.addEventListener("resize", () => map.invalidateSize());
+      closeMenus();
       api.begin(map);
     },
   };

@@ -19,7 +19,6 @@ Gridcircle.begin = function () {
     byId("gc-rule-form").hidden = true;
     const file = element("input", { type: "file", accept: ".toml,.json", hidden: true, onchange: take });
     byId("gc-sets").replaceChildren(
-      element("h2", {}, w("rule_sets")),
       element("p", { class: "gc-hint" }, w("rule_sets_hint")),
       said ? element("p", { class: "gc-note", role: "status" }, said) : "",
       element("p", { class: "gc-links" },
