@@ -23,7 +23,7 @@ from geo.crs import projected_crs
 from geo.microgrids import KINDS, UNIT, Buildings, recount
 
 if TYPE_CHECKING:
-    from data.plans.edits import _Draft as Draft
+    from data.plans.draft import Draft
 
 KIND = "recount"
 """Of the edit, as the history names it."""

@@ -1,28 +1,19 @@
-"""The pages of planners and auditors for everybody: axe-core's findings, and the menu of a phone."""
+"""Pages of planners and auditors for everybody: axe-core's findings, and the menu of a phone."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from plan_town import seed_plan
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from running import running
 from town import seed_layers, seed_network
 
 from data.database import Database
 from data.settings import Settings
 
-CHROMIUM = Path("/usr/bin/chromium")
-
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed"),
-]
-
-expect.set_options(timeout=20_000)
 PHONE = {"width": 390, "height": 844}
 DESKTOP = {"width": 1440, "height": 900}
 PAGES = {
@@ -64,16 +55,6 @@ def town(
         ids = {"published": published, "draft": made.json()["id"], "audit": audit.json()["id"]}
         yield address, ids
     database.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=str(CHROMIUM), args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield browser
-        browser.close()
 
 
 def serious(page: Page) -> list[str]:
