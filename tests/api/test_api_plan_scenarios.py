@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import shapely
-from plan_town import community_ids, seed_plan
+from plan_town import community_ids
 
 from data.database import Database
 from data.surroundings import in_metres
@@ -29,18 +29,6 @@ def proposed(client: httpx.Client, **asked: Any) -> int:
             return int(told["plan"])
         time.sleep(0.05)
     raise AssertionError("the job did not end")
-
-
-@pytest.fixture(scope="module")
-def published(town: Database) -> int:
-    with town.transaction("test") as connection:
-        return seed_plan(connection)
-
-
-@pytest.fixture(scope="module")
-def c1(town: Database) -> int:
-    with town.connect() as connection:
-        return community_ids(connection)["C1"]
 
 
 @pytest.fixture(scope="module")
