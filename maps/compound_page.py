@@ -14,7 +14,7 @@ from data.editions.compound_map import CompoundMap
 from maps.deeplinks import deep_links
 from maps.messages import LANGUAGES, words_of
 from maps.print.compound import labelled_gates
-from maps.print.sheet import Frame
+from maps.print.frame import Frame
 from maps.templating import environment
 
 _SIDE = 360.0
