@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
-
-import jinja2
 
 from data.accounts.account import ROLE_RIGHTS, ROLES, Account, may_manage
 from data.accounts.sessions import TokenSummary
@@ -18,6 +15,7 @@ from maps.account_menu import account_words
 from maps.assets import asset
 from maps.messages import LANGUAGES, messages
 from maps.page import PageContext
+from maps.templating import environment
 
 Areas = Sequence[tuple[str, str, str]]
 """Code, name and level of areas."""
@@ -146,7 +144,7 @@ def _page(
 ) -> str:
     other = next(language for language in LANGUAGES if language != context.language)
     return (
-        _environment()
+        environment(moment=_moment)
         .get_template("plain.html")
         .render(
             context=context,
@@ -165,19 +163,6 @@ def _page(
             **{"problem": "", "notice": "", **values},
         )
     )
-
-
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["moment"] = _moment
-    return environment
 
 
 def _moment(at: dt.datetime) -> str:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from geo.standards import PROFILES
 from maps.audit_figures import COLOURS, curve_svg, map_svg, small_week_svg, week_svg
 from maps.audit_week import holiday_in_words, week_in_words
 from maps.messages import words_of
+from maps.templating import environment
 
 _HERE = Path(__file__).parent
 OUTSIDE_LISTED = 300
@@ -76,7 +75,7 @@ def report_page(
         outside = outside.sort_values(["households", "code"], ascending=[False, True])
     listed = outside.head(0 if public else OUTSIDE_LISTED).astype(object)
     return (
-        _environment()
+        environment(number=_number, percent=_percent, filled=_filled)
         .get_template("audit_report.html")
         .render(
             summary=summary,
@@ -189,21 +188,6 @@ def area_tree(areas: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[dict[str
         return some
 
     return ordered(roots)
-
-
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_HERE / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["number"] = _number
-    environment.filters["percent"] = _percent
-    environment.filters["filled"] = _filled
-    return environment
 
 
 def _number(value: float | None, decimals: int = 0) -> str:

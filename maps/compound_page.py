@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -17,7 +14,8 @@ from data.editions.compound_map import CompoundMap
 from maps.deeplinks import deep_links
 from maps.messages import LANGUAGES, words_of
 from maps.print.compound import labelled_gates
-from maps.print.sheet import Frame
+from maps.print.frame import Frame
+from maps.templating import environment
 
 _SIDE = 360.0
 """Units of the drawing's width: about the pixels of a phone."""
@@ -67,7 +65,7 @@ def compound_page(
     whole, *links = deep_links(places, [compound.name or "—", *names])
     buildings = sorted({name for name, _ in compound.buildings if name}, key=_by_number)
     return (
-        _environment()
+        environment()
         .get_template("compound.html")
         .render(
             words=words,
@@ -161,14 +159,3 @@ def _line(frame: Frame, lonlat: NDArray[np.float64]) -> str:
 def _path(frame: Frame, shape: shapely.Geometry) -> str:
     rings = [ring for part in shapely.get_parts(shape) for ring in (part.exterior, *part.interiors)]
     return "".join(_line(frame, shapely.get_coordinates(ring)) + "Z" for ring in rings)
-
-
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )

@@ -7,7 +7,6 @@ import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -21,6 +20,7 @@ from geo.standards import DEFAULT_CUTOFFS_S, PROFILES, SIGNAL_WAITS_S
 from maps.account_menu import AccountMenu
 from maps.assets import asset, localise
 from maps.messages import LANGUAGES, messages
+from maps.templating import environment
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _VIEWPORT = re.compile(r'<meta name="viewport"[^>]*>')
@@ -125,7 +125,7 @@ def map_page(
     }
     other = next(language for language in LANGUAGES if language != context.language)
     frame = (
-        _environment()
+        environment()
         .get_template("frame.html")
         .render(
             context=context,
@@ -207,14 +207,3 @@ class _Shared(JSCSSMixin, MacroElement):
         super().__init__()  # type: ignore[no-untyped-call]
         self.default_js = [("protomaps", "")]
         self.default_css = [("noto_css", ""), ("gridcircle_css", ""), ("navigation_css", "")]
-
-
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import lru_cache
-from pathlib import Path
 from typing import Any
-
-import jinja2
 
 from maps.account_menu import account_words
 from maps.assets import asset
 from maps.messages import LANGUAGES, messages
 from maps.page import PageContext
+from maps.templating import environment
 
-_TEMPLATES = Path(__file__).parent / "templates"
 _TITLES = (404, 422, 503)
 """Statuses with words of their own; any other is a page that failed."""
 
@@ -38,7 +34,7 @@ def problem_page(context: PageContext, problem: Mapping[str, Any], *, ways: bool
     remedy = problem.get("remedy_zh" if chinese else "remedy", "")
     other = next(language for language in LANGUAGES if language != context.language)
     return (
-        _environment()
+        environment()
         .get_template("plain.html")
         .render(
             context=context,
@@ -64,15 +60,4 @@ def problem_page(context: PageContext, problem: Mapping[str, Any], *, ways: bool
             detail=" ".join(part for part in (detail, remedy) if part),
             number=problem.get("mistake", ""),
         )
-    )
-
-
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
     )

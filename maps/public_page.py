@@ -10,8 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Literal
 
-import jinja2
-
 from data.editions.checklist import VERIFIED_DAYS, days_since_verified
 from data.editions.edition import Edition
 from data.editions.models import REPORT_REASONS
@@ -19,6 +17,7 @@ from data.opening import TIME_ZONE, hours_in_words, timeline
 from maps.assets import STATIC, asset
 from maps.deeplinks import deep_links
 from maps.messages import LANGUAGES, words_of
+from maps.templating import environment
 
 NEEDS = ("open", "water", "microwave", "charging", "battery_swap", "toilet", "always")
 """Filters, in the order of the buttons."""
@@ -143,7 +142,7 @@ def public_page(
         "address": None if single or form == "preview" else base,
     }
     return (
-        _environment()
+        environment()
         .get_template("public.html")
         .render(
             words=words,
@@ -188,7 +187,7 @@ def thanks_page(language: str, base: str) -> str:
     """Write what is shown after a report where no script runs."""
     words = public_words(language)
     return (
-        _environment()
+        environment()
         .get_template("public_thanks.html")
         .render(words=words, language=language, base=base, asset=asset)
     )
@@ -257,14 +256,3 @@ def _inline(name: str) -> str:
     """A script or style as it may stand inside a page."""
     text = (STATIC / name).read_text("utf-8")
     return text.replace("</script", "<\\/script").replace("</style", "<\\/style")
-
-
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )

@@ -8,13 +8,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import jinja2
-
 from data.models import STATION_KINDS
 from maps.assets import asset
 from maps.messages import LANGUAGES, messages, words_of
 from maps.page import PageContext
 from maps.public_page import public_words
+from maps.templating import environment
 
 _FOLDER = Path(__file__).parent
 
@@ -55,7 +54,7 @@ def publish_page(
     other = next(language for language in LANGUAGES if language != context.language)
     data = {"language": context.language, "words": words, "kinds": STATION_KINDS, "areas": areas}
     return (
-        _environment()
+        environment()
         .get_template("publish.html")
         .render(
             context=context,
@@ -70,15 +69,4 @@ def publish_page(
             asset=asset,
             data=json.dumps(data, ensure_ascii=False).replace("<", "\\u003c"),
         )
-    )
-
-
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import shapely
 from sqlalchemy import Connection, text
@@ -45,6 +46,23 @@ def community_ids(connection: Connection) -> dict[str, int]:
     """Ids of the town's communities by code."""
     rows = connection.execute(text("SELECT code, id FROM areas WHERE level = 'community'"))
     return {row.code: row.id for row in rows}
+
+
+def plan_state(database: Database, plan: int) -> dict[str, Any]:
+    """Everything an edit may change in a plan, bit by bit, to be compared."""
+    with database.connect() as connection:
+        rows = connection.execute(
+            text(
+                "SELECT 'g' || id, ST_AsBinary(geom)::text || code || name || kind ||"
+                " coalesce(parent_id, 0) || full_time FROM plan_grids WHERE plan_id = :plan"
+                " UNION ALL SELECT 'b' || building_id, grid_id::text FROM plan_buildings"
+                " WHERE plan_id = :plan"
+                " UNION ALL SELECT 'c' || community_id, ST_AsBinary(outline)::text"
+                " FROM plan_communities WHERE plan_id = :plan"
+            ),
+            {"plan": plan},
+        )
+        return dict(map(tuple, rows))
 
 
 def line(*points: tuple[float, float]) -> dict[str, object]:

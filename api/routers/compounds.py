@@ -26,7 +26,7 @@ from maps.compound_data import COMPOUND_DATA
 from maps.compound_page import compound_page
 from maps.messages import LANGUAGES
 from maps.print.compound import compound_sheet
-from maps.print.sheet import as_png, qr_png, qr_svg
+from maps.print.pictures import as_png, qr_png, qr_svg
 
 router = APIRouter(include_in_schema=False)
 

@@ -22,7 +22,7 @@ from data.opening import TIME_ZONE
 from maps.compound_page import compound_page
 from maps.messages import LANGUAGES
 from maps.print.compound import compound_sheet
-from maps.print.sheet import as_png
+from maps.print.pictures import as_png
 from maps.public_page import public_page
 from maps.publish_page import publish_page
 

@@ -36,8 +36,8 @@ from data.opening import TIME_ZONE
 from geo.errors import SnapError
 from maps.messages import LANGUAGES
 from maps.open_data import DATA_FORMS
+from maps.print.pictures import as_png, icon_png, qr_png, qr_svg
 from maps.print.poster import poster
-from maps.print.sheet import as_png, icon_png, qr_png, qr_svg
 from maps.print.sign import door_sign
 from maps.public_page import Form, public_page, thanks_page
 

@@ -70,19 +70,24 @@ def write(
             kept.rollback()
             report.dry_run = True
             return report
-        with path.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
-        connection.execute(
-            text(
-                "INSERT INTO imports (actor, kind, file_name, file_sha256, report)"
-                " VALUES (:actor, :kind, :file_name, :sha256, CAST(:report AS jsonb))"
-            ),
-            {
-                "actor": actor,
-                "kind": report.kind,
-                "file_name": path.name,
-                "sha256": digest,
-                "report": json.dumps(report.to_dict(), ensure_ascii=False),
-            },
-        )
+        note_import(connection, report, path, actor=actor)
     return report
+
+
+def note_import(connection: Connection, report: ImportReport, path: Path, *, actor: str) -> None:
+    """Note an import with the digest of its file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    connection.execute(
+        text(
+            "INSERT INTO imports (actor, kind, file_name, file_sha256, report)"
+            " VALUES (:actor, :kind, :file_name, :sha256, CAST(:report AS jsonb))"
+        ),
+        {
+            "actor": actor,
+            "kind": report.kind,
+            "file_name": path.name,
+            "sha256": digest,
+            "report": json.dumps(report.to_dict(), ensure_ascii=False),
+        },
+    )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +17,7 @@ from sqlalchemy import Connection, text
 from data.barriers import NEVER_DRAWN_ZOOM, OPENING
 from data.database import Database
 from data.errors import ConflictError
+from data.importers.keep import note_import
 from data.importers.osm import SAMPLE_ATTRIBUTION, OsmCity, read_osm
 from data.importers.osm_barriers import WALL
 from data.importers.osm_problems import REMEDY, count_by_reason
@@ -126,7 +125,7 @@ def import_osm(
             kept.rollback()
             done.dry_run = True
         else:
-            _record(connection, actor, path, done)
+            note_import(connection, done, path, actor=actor)
     report("Imported", 1.0)
     return done
 
@@ -405,22 +404,3 @@ def _replace_base(connection: Connection, base: gpd.GeoDataFrame) -> UpsertCount
     connection.execute(text("DROP TABLE incoming_base"))
     connection.execute(text("ANALYZE base_features"))
     return UpsertCounts(inserted, 0, len(base) - inserted, deleted)
-
-
-def _record(connection: Connection, actor: str, path: Path, report: ImportReport) -> None:
-    """Note the import with the digest of its file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    connection.execute(
-        text(
-            "INSERT INTO imports (actor, kind, file_name, file_sha256, report)"
-            " VALUES (:actor, :kind, :file_name, :sha256, CAST(:report AS jsonb))"
-        ),
-        {
-            "actor": actor,
-            "kind": report.kind,
-            "file_name": path.name,
-            "sha256": digest,
-            "report": json.dumps(report.to_dict(), ensure_ascii=False),
-        },
-    )

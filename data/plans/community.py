@@ -339,15 +339,7 @@ def require(community: Community, version: int | None) -> None:
     StaleRowError
         If ``version`` is not the present one; ``present`` holds version and grids.
     """
-    if community.state != "draft":
-        raise ConflictError(
-            f"Plan {community.plan_id} is {community.state}; only drafts are changed.",
-            remedy="Return it to draft, or make a draft from it.",
-            zh=(
-                f"方案 {community.plan_id} 不是草稿，只有草稿可以修改。",
-                "请先退回为草稿，或由它新建草稿。",
-            ),
-        )
+    require_draft(community.plan_id, community.state)
     if version is not None and version != community.version:
         raise StaleRowError(
             f"{community.name} has been changed: it is at version {community.version}, "
@@ -361,5 +353,24 @@ def require(community: Community, version: int | None) -> None:
                 f"{community.name}刚被别人改过：现为第 {community.version} 版，"
                 f"您看到的是第 {version} 版。",
                 "请看过现在的网格，再改一次。",
+            ),
+        )
+
+
+def require_draft(plan_id: int, state: str) -> None:
+    """Refuse a write to a plan that is no draft.
+
+    Raises
+    ------
+    ConflictError
+        If it is in another state.
+    """
+    if state != "draft":
+        raise ConflictError(
+            f"Plan {plan_id} is {state}; only drafts are changed.",
+            remedy="Return it to draft, or make a draft from it.",
+            zh=(
+                f"方案 {plan_id} 不是草稿，只有草稿可以修改。",
+                "请先退回为草稿，或由它新建草稿。",
             ),
         )

@@ -9,8 +9,8 @@ import orjson
 from sqlalchemy import Connection, text
 
 from data.constraints import prove
-from data.errors import ConflictError, StaleRowError
-from data.plans.community import Community, kept_crossings, load_community
+from data.errors import StaleRowError
+from data.plans.community import Community, kept_crossings, load_community, require_draft
 from data.plans.crossings import with_crossings
 from data.plans.edit_result import EditResult
 from data.plans.images import with_versions
@@ -58,12 +58,7 @@ def change_plan(
     """
     hold_plan(connection, plan_id)
     plan = require_plan(connection, plan_id)
-    if plan.state != "draft":
-        raise ConflictError(
-            f"Plan {plan_id} is {plan.state}; only drafts are changed.",
-            remedy="Return it to draft, or make a draft from it.",
-            zh=(f"方案 {plan_id} 不是草稿，只有草稿可以修改。", "请先退回为草稿，或由它新建草稿。"),
-        )
+    require_draft(plan_id, plan.state)
     if version != plan.version:
         raise StaleRowError(
             f"Plan {plan_id} has been changed: it is at version {plan.version}, and you saw "

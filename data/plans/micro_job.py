@@ -9,8 +9,8 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from data.database import Database
-from data.errors import ConflictError, NotFoundError
-from data.plans.community import load_community, require
+from data.errors import NotFoundError
+from data.plans.community import load_community, require, require_draft
 from data.plans.design_job import Progress, Proposal
 from data.plans.edits import change_community
 from data.plans.micro import MicroGrid, micro_of, put_microgrids
@@ -56,12 +56,7 @@ def check_micro_request(connection: Connection, request: MicroRequest) -> list[i
         If the plan is no draft.
     """
     plan = require_plan(connection, request.plan)
-    if plan.state != "draft":
-        raise ConflictError(
-            f"Plan {plan.id} is {plan.state}; only drafts are changed.",
-            remedy="Return it to draft, or make a draft from it.",
-            zh=(f"方案 {plan.id} 不是草案，只有草案可以修改。", "请先退回为草案，或由它新建草案。"),
-        )
+    require_draft(plan.id, plan.state)
     known = list(
         connection.execute(
             text(

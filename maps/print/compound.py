@@ -12,19 +12,8 @@ from data.editions.compound_map import CompoundMap
 from data.opening import hours_in_words
 from maps.deeplinks import deep_links
 from maps.messages import words_of
-from maps.print.sheet import (
-    GOLD,
-    INK,
-    NAVY,
-    PAPER,
-    QUIET,
-    RULE,
-    Frame,
-    Sheet,
-    draw_line,
-    draw_north,
-    draw_scale_bar,
-)
+from maps.print.frame import Frame, draw_line, draw_north, draw_scale_bar
+from maps.print.sheet import GOLD, INK, NAVY, PAPER, QUIET, RULE, Sheet
 
 GATE_COLOURS = {"all": "#0a6b3d", "residents": "#a45f00", "emergency": "#8c2a22"}
 

@@ -12,22 +12,8 @@ import numpy as np
 from data.editions.edition import Edition
 from data.opening import TIME_ZONE
 from maps.messages import words_of
-from maps.print.sheet import (
-    GOLD,
-    INK,
-    KIND_COLOURS,
-    NAVY,
-    PAPER,
-    QUIET,
-    RULE,
-    Frame,
-    Sheet,
-    draw_base_map,
-    draw_names,
-    draw_north,
-    draw_scale_bar,
-    spread,
-)
+from maps.print.frame import Frame, draw_base_map, draw_names, draw_north, draw_scale_bar, spread
+from maps.print.sheet import GOLD, INK, KIND_COLOURS, NAVY, PAPER, QUIET, RULE, Sheet
 from maps.public_page import PublicStation, public_stations, public_words
 
 

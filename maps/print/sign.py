@@ -10,22 +10,8 @@ import shapely
 from data.editions.edition import Edition
 from data.opening import TIME_ZONE
 from maps.messages import words_of
-from maps.print.sheet import (
-    GOLD,
-    INK,
-    KIND_COLOURS,
-    NAVY,
-    PAPER,
-    QUIET,
-    RULE,
-    Frame,
-    Sheet,
-    draw_base_map,
-    draw_line,
-    draw_names,
-    draw_north,
-    draw_scale_bar,
-)
+from maps.print.frame import Frame, draw_base_map, draw_line, draw_names, draw_north, draw_scale_bar
+from maps.print.sheet import GOLD, INK, KIND_COLOURS, NAVY, PAPER, QUIET, RULE, Sheet
 from maps.public_page import public_stations, public_words
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from plan_town import community_ids, seed_plan
 from running import running
 from town import seed_layers, seed_network
 
@@ -23,6 +24,20 @@ def town(make_database: Callable[[], Database]) -> Iterator[Database]:
         seed_network(connection)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="module")
+def published(town: Database) -> int:
+    """Id of a published plan of the town."""
+    with town.transaction("test") as connection:
+        return seed_plan(connection)
+
+
+@pytest.fixture(scope="module")
+def c1(town: Database) -> int:
+    """Id of a community of it."""
+    with town.connect() as connection:
+        return community_ids(connection)["C1"]
 
 
 @pytest.fixture(scope="module")

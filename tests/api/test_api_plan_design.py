@@ -6,16 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from plan_town import community_ids, seed_plan
+from plan_town import community_ids
 from waiting import ended
 
 from data.database import Database
-
-
-@pytest.fixture(scope="module")
-def published(town: Database) -> int:
-    with town.transaction("test") as connection:
-        return seed_plan(connection)
 
 
 def followed(client: httpx.Client, location: str) -> dict[str, Any]:

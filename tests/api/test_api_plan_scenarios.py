@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 import shapely
-from plan_town import community_ids, seed_plan
+from plan_town import community_ids
 from waiting import ended
 
 from data.database import Database
@@ -24,18 +24,6 @@ def proposed(client: httpx.Client, **asked: Any) -> int:
     told = ended(lambda: client.get(answer.headers["Location"]).json())
     assert told["state"] == "done", told
     return int(told["plan"])
-
-
-@pytest.fixture(scope="module")
-def published(town: Database) -> int:
-    with town.transaction("test") as connection:
-        return seed_plan(connection)
-
-
-@pytest.fixture(scope="module")
-def c1(town: Database) -> int:
-    with town.connect() as connection:
-        return community_ids(connection)["C1"]
 
 
 @pytest.fixture(scope="module")

@@ -6,15 +6,9 @@ from typing import Any
 
 import httpx
 import pytest
-from plan_town import community_ids, line, seed_plan
+from plan_town import community_ids, line
 
 from data.database import Database
-
-
-@pytest.fixture(scope="module")
-def published(town: Database) -> int:
-    with town.transaction("test") as connection:
-        return seed_plan(connection)
 
 
 @pytest.fixture(scope="module")

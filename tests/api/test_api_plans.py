@@ -8,23 +8,9 @@ from typing import Any
 
 import httpx
 import pytest
-from plan_town import community_ids, line, patch, seed_plan
+from plan_town import line, patch
 from tile_reader import read_tile
 from town import lonlat
-
-from data.database import Database
-
-
-@pytest.fixture(scope="module")
-def published(town: Database) -> int:
-    with town.transaction("test") as connection:
-        return seed_plan(connection)
-
-
-@pytest.fixture(scope="module")
-def c1(town: Database) -> int:
-    with town.connect() as connection:
-        return community_ids(connection)["C1"]
 
 
 @pytest.fixture

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
 
 import geopandas as gpd
 import pytest
 import shapely
 from shapely.geometry import box, shape
-from town import buildings, lonlat, seed_layers
+from town import buildings, lonlat
 
-from data.database import Database
 from data.errors import NotFoundError
 from data.layers import LAYERS, list_features, list_layers, read_feature
 from data.models import Base
 from geo.errors import CoordinateError
-
-
-@pytest.fixture(scope="module")
-def town(make_database: Callable[[], Database]) -> Iterator[Database]:
-    database = make_database()
-    with database.transaction("test") as connection:
-        seed_layers(connection)
-    yield database
-    database.close()
 
 
 def test_every_layer_lists_columns_that_its_table_has():

@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
-from town import lonlat, seed_layers
+from town import lonlat
 
 from data.database import Database
 from data.errors import InvalidRowError
 from data.search import search
-
-
-@pytest.fixture(scope="module")
-def town(make_database: Callable[[], Database]) -> Iterator[Database]:
-    database = make_database()
-    with database.transaction("test") as connection:
-        seed_layers(connection)
-    yield database
-    database.close()
 
 
 def names(town: Database, query: str, limit: int = 20) -> list[str]:

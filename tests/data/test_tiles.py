@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 
 import geopandas as gpd
 import numpy as np
@@ -13,22 +12,12 @@ from morecantile import Tile as PeerTile
 from morecantile import tms
 from sqlalchemy import text
 from tile_reader import read_tile
-from town import LAT, LON, STATIONS, buildings, lonlat, seed_layers
+from town import LAT, LON, STATIONS, buildings, lonlat
 
-from data.database import Database
 from data.errors import NotFoundError
 from data.tiles import BUILDINGS_FROM, MAX_ZOOM, Tile, base_tile, coverage_tile, layer_tile
 
 QUAD = tms.get("WebMercatorQuad")
-
-
-@pytest.fixture(scope="module")
-def town(make_database: Callable[[], Database]) -> Iterator[Database]:
-    database = make_database()
-    with database.transaction("test") as connection:
-        seed_layers(connection)
-    yield database
-    database.close()
 
 
 def tiles_of_town(z: int) -> list[Tile]:

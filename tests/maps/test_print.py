@@ -17,8 +17,10 @@ from PIL import Image
 from data.editions.base_map import encode
 from data.editions.edition import Edition
 from maps.print.font import can_write, font_for
+from maps.print.frame import Frame, spread
+from maps.print.pictures import as_png, icon_png, qr_png, qr_svg
 from maps.print.poster import poster
-from maps.print.sheet import Frame, Sheet, as_png, icon_png, qr_png, qr_svg, spread
+from maps.print.sheet import Sheet
 from maps.print.sign import door_sign
 
 ADDRESS = "https://grids.example.org/s/huantai-riders"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from plan_town import PlanTown, line, patch
+from plan_town import PlanTown, line, patch, plan_state
 from sqlalchemy import text
 
 from data.errors import ConflictError, StaleRowError
@@ -28,22 +28,6 @@ def do(town: PlanTown, community: str, version: int | None = None, **request: An
         if version is None:
             version = load_community(connection, town.draft, request["community"]).version
         return edit(connection, town.draft, request, version=version, author="李工")
-
-
-def bytes_of(town: PlanTown) -> dict[str, Any]:
-    with town.database.connect() as connection:
-        rows = connection.execute(
-            text(
-                "SELECT 'g' || id, ST_AsBinary(geom)::text || code || name || kind"
-                " FROM plan_grids WHERE plan_id = :plan"
-                " UNION ALL SELECT 'b' || building_id, grid_id::text FROM plan_buildings"
-                " WHERE plan_id = :plan"
-                " UNION ALL SELECT 'c' || community_id, ST_AsBinary(outline)::text"
-                " FROM plan_communities WHERE plan_id = :plan"
-            ),
-            {"plan": town.draft},
-        )
-        return dict(map(tuple, rows))
 
 
 def test_the_plan_of_a_layer_counts_every_building_of_the_communities(town: PlanTown) -> None:
@@ -81,24 +65,24 @@ def test_a_split_keeps_code_and_id_of_the_larger_part(town: PlanTown) -> None:
 
 
 def test_undo_and_redo_go_back_and_forth_to_the_last_bit(town: PlanTown) -> None:
-    states = [bytes_of(town)]
+    states = [plan_state(town.database, town.draft)]
     one, two, *_ = (f["id"] for f in grids_of(town, "C1"))
     do(town, "C1", kind="split", grid=one, line=line((120, -60), (120, 1060)))
-    states.append(bytes_of(town))
+    states.append(plan_state(town.database, town.draft))
     do(town, "C1", kind="transfer", to=one, patch=patch(340, 200, 420, 400))
-    states.append(bytes_of(town))
+    states.append(plan_state(town.database, town.draft))
     do(town, "C1", kind="merge", grids=[one, two])
-    states.append(bytes_of(town))
+    states.append(plan_state(town.database, town.draft))
     do(town, "C1", kind="draw", patch=patch(200, 200, 300, 300), grid_kind="exclusive")
-    states.append(bytes_of(town))
+    states.append(plan_state(town.database, town.draft))
     for expected in reversed(states[:-1]):
         with town.database.transaction("王工") as connection:
             undo(connection, town.draft, author="王工")
-        assert bytes_of(town) == expected
+        assert plan_state(town.database, town.draft) == expected
     for expected in states[1:]:
         with town.database.transaction("王工") as connection:
             redo(connection, town.draft, author="王工")
-        assert bytes_of(town) == expected
+        assert plan_state(town.database, town.draft) == expected
     with pytest.raises(ConflictError, match="nothing"), town.database.transaction("王工") as c:
         redo(c, town.draft, author="王工")
 
@@ -114,11 +98,11 @@ def test_a_stale_version_is_refused_with_the_present_grids(town: PlanTown) -> No
 
 
 def test_a_refused_edit_leaves_nothing_behind(town: PlanTown) -> None:
-    before = bytes_of(town)
+    before = plan_state(town.database, town.draft)
     one = grids_of(town, "C1")[0]["id"]
     with pytest.raises(PartitionError):
         do(town, "C1", kind="split", grid=one, line=line((120, -60), (120, 500)))
-    assert bytes_of(town) == before
+    assert plan_state(town.database, town.draft) == before
     with town.database.connect() as connection:
         assert {c["version"] for c in list_communities(connection, town.draft)} == {1}
 

@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
-from plan_town import PlanTown
-from sqlalchemy import text
+from plan_town import PlanTown, plan_state
 
 from data.errors import ConflictError, InvalidRowError, NotFoundError
 from data.plans.community import load_community
@@ -16,22 +15,6 @@ from data.plans.edits import edit
 from data.plans.reading import read_plan
 from data.plans.undo import redo, undo
 from geo.errors import PartitionError
-
-
-def state(town: PlanTown) -> dict[str, Any]:
-    with town.database.connect() as connection:
-        rows = connection.execute(
-            text(
-                "SELECT 'g' || id, ST_AsBinary(geom)::text || code || name || kind ||"
-                " coalesce(parent_id, 0) || full_time FROM plan_grids WHERE plan_id = :plan"
-                " UNION ALL SELECT 'b' || building_id, grid_id::text FROM plan_buildings"
-                " WHERE plan_id = :plan"
-                " UNION ALL SELECT 'c' || community_id, ST_AsBinary(outline)::text"
-                " FROM plan_communities WHERE plan_id = :plan"
-            ),
-            {"plan": town.draft},
-        )
-        return dict(map(tuple, rows))
 
 
 def random_request(community: Any, rng: np.random.Generator) -> dict[str, Any]:
@@ -71,7 +54,7 @@ def random_request(community: Any, rng: np.random.Generator) -> dict[str, Any]:
 def test_random_edits_lose_nothing_and_are_all_undone(town: PlanTown, seed: int) -> None:
     rng = np.random.default_rng(seed)
     names = sorted(town.communities)
-    first = state(town)
+    first = plan_state(town.database, town.draft)
     with town.database.connect() as connection:
         totals = read_plan(connection, town.draft)["totals"]
     done = 0
@@ -104,12 +87,12 @@ def test_random_edits_lose_nothing_and_are_all_undone(town: PlanTown, seed: int)
         assert after.sums() == result.after.sums()
     assert done > 40
     assert len(kinds) >= 6
-    last = state(town)
+    last = plan_state(town.database, town.draft)
     for _ in range(done):
         with town.database.transaction("test") as connection:
             undo(connection, town.draft, author="test")
-    assert state(town) == first
+    assert plan_state(town.database, town.draft) == first
     for _ in range(done):
         with town.database.transaction("test") as connection:
             redo(connection, town.draft, author="test")
-    assert state(town) == last
+    assert plan_state(town.database, town.draft) == last

@@ -9,6 +9,7 @@ import numpy as np
 import orjson
 import pytest
 import shapely
+from plan_town import plan_state
 from real_cells import CITIES, Place, place
 from sqlalchemy import Connection, text
 
@@ -68,22 +69,6 @@ def write(connection: Connection, here: Place) -> tuple[int, int]:
     return report.plan, community
 
 
-def state(database: Database, plan: int) -> dict[str, Any]:
-    with database.connect() as connection:
-        rows = connection.execute(
-            text(
-                "SELECT 'g' || id, ST_AsBinary(geom)::text || code || name || kind ||"
-                " coalesce(parent_id, 0) || full_time FROM plan_grids WHERE plan_id = :plan"
-                " UNION ALL SELECT 'b' || building_id, grid_id::text FROM plan_buildings"
-                " WHERE plan_id = :plan"
-                " UNION ALL SELECT 'c' || community_id, ST_AsBinary(outline)::text"
-                " FROM plan_communities WHERE plan_id = :plan"
-            ),
-            {"plan": plan},
-        )
-        return dict(map(tuple, rows))
-
-
 def geojson(shape: shapely.Geometry) -> dict[str, Any]:
     return dict(orjson.loads(shapely.to_geojson(shape)))
 
@@ -141,7 +126,7 @@ def test_any_edits_of_a_real_community_lose_nothing_and_are_all_undone(
     assert shapely.coverage_is_valid(kept.shape)
     assert shapely.area(kept.shape).sum() == pytest.approx(here.outline.area, rel=1e-6)
     rng = np.random.default_rng(3)
-    first = state(database, plan)
+    first = plan_state(database, plan)
     total = (here.households.sum(), here.people.sum(), len(here.homes))
     kinds: Counter[str] = Counter()
     refused: Counter[str] = Counter()
@@ -182,4 +167,4 @@ def test_any_edits_of_a_real_community_lose_nothing_and_are_all_undone(
     for _ in range(done):
         with database.transaction("test") as connection:
             undo(connection, plan, author="test")
-    assert state(database, plan) == first
+    assert plan_state(database, plan) == first
