@@ -64,7 +64,7 @@ Gridcircle.begin = function (map) {
     limits.sync();
     people.sync();
     showBroken();
-    quietly(stale.read);
+    quietly(microCounts.read);
     return plan;
   }
 
@@ -707,7 +707,7 @@ Gridcircle.begin = function (map) {
     id, plan: () => plan, communities: () => [...communities.values()], selected: () => chosen, propose, taken, show,
   });
 
-  const stale = Plan.stale(byId("gp-stale"), {
+  const microCounts = Plan.stale(byId("gp-stale"), {
     id, plan: () => plan, write: (task) => follow.writing(task), taken,
   });
 
