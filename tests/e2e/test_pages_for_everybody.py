@@ -1,4 +1,4 @@
-"""The pages of planners and auditors for everybody: axe-core's findings, and the menu of a phone."""
+"""Pages of planners and auditors for everybody: what axe-core finds, and the menu of a phone."""
 
 from __future__ import annotations
 
