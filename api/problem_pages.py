@@ -39,10 +39,9 @@ def as_page(request: Request, answer: Response) -> Response:
     service: Service = request.app.state.service
     try:
         context = page_context(request, service, request.query_params.get("lang"))
-        ways = not request.url.path.startswith(PUBLIC_PAGES) and (
-            service.settings.accounts == "off" or context.account is not None
-        )
-        page = problem_page(context, json.loads(bytes(answer.body)), ways=ways)
+        home = not request.url.path.startswith(PUBLIC_PAGES)
+        known = service.settings.accounts == "off" or context.account is not None
+        page = problem_page(context, json.loads(bytes(answer.body)), ways=home and known, home=home)
     except Exception:  # the problem itself is what must be answered
         log.warning("No page of the problem at %s", request.url.path, exc_info=True)
         return answer

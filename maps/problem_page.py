@@ -15,7 +15,9 @@ _TITLES = (404, 422, 503)
 """Statuses with words of their own; any other is a page that failed."""
 
 
-def problem_page(context: PageContext, problem: Mapping[str, Any], *, ways: bool) -> str:
+def problem_page(
+    context: PageContext, problem: Mapping[str, Any], *, ways: bool, home: bool
+) -> str:
     """Write the page of a problem.
 
     Parameters
@@ -24,7 +26,9 @@ def problem_page(context: PageContext, problem: Mapping[str, Any], *, ways: bool
     problem : mapping
         The problem document (RFC 9457).
     ways : bool
-        Whether to show the ways to the other pages: not to riders, who know one map only.
+        Whether to show the ways to the other pages: only to who may open them.
+    home : bool
+        Whether to show the way to the city: not to riders, who know one map only.
     """
     words = messages(context.language)
     status = problem["status"]
@@ -46,6 +50,7 @@ def problem_page(context: PageContext, problem: Mapping[str, Any], *, ways: bool
             page="problem",
             panel="problem.html",
             ways=ways,
+            home=home,
             other=other,
             other_address=f"?lang={other}",
             styles=[
