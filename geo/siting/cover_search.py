@@ -81,9 +81,10 @@ def _least_missed(chosen, size, score, price, moved, spared):  # type: ignore[no
     return out
 
 
-@kernel
-def _close(  # type: ignore[no-untyped-def]
+@kernel(inline="always")
+def _turn(  # type: ignore[no-untyped-def]
     j,
+    opens,
     s_offsets,
     demand,
     offsets,
@@ -97,72 +98,40 @@ def _close(  # type: ignore[no-untyped-def]
     place,
     lacking,
 ):
-    """Close a site and keep the scores; gives how many homes lack one, and the pairs looked at."""
-    is_open[j] = False
-    score[j] = 0.0
+    """Open or close a site, keep the scores; how many homes lack one, and the pairs looked at."""
+    is_open[j] = opens
+    own = 0.0
+    step, sign = (1, -1.0) if opens else (-1, 1.0)
     looked = s_offsets[j + 1] - s_offsets[j]
     for k in range(s_offsets[j], s_offsets[j + 1]):
         i = demand[k]
-        count[i] -= 1
         short = need[i] - count[i]
+        if not opens:
+            short += 1  # what the home lacks without this site
+        count[i] += step
         if short > 0:
-            score[j] += weight[i]
-        if short == 1:  # now any closed site would help
+            own += weight[i]
+        if short == 0:  # every open site is needed then
             looked += offsets[i + 1] - offsets[i]
             for q in range(offsets[i], offsets[i + 1]):
-                if site[q] != j and not is_open[site[q]]:
-                    score[site[q]] += weight[i]
-            place[i] = lacking
-            missing[lacking] = i
-            lacking += 1
-        elif short == 0:  # now every open one is needed
-            looked += offsets[i + 1] - offsets[i]
-            for q in range(offsets[i], offsets[i + 1]):
-                if is_open[site[q]]:
-                    score[site[q]] += weight[i]
-    return lacking, looked
-
-
-@kernel
-def _open(  # type: ignore[no-untyped-def]
-    j,
-    s_offsets,
-    demand,
-    offsets,
-    site,
-    need,
-    is_open,
-    count,
-    weight,
-    score,
-    missing,
-    place,
-    lacking,
-):
-    """Open a site and keep the scores; gives how many homes lack one, and the pairs looked at."""
-    is_open[j] = True
-    score[j] = 0.0
-    looked = s_offsets[j + 1] - s_offsets[j]
-    for k in range(s_offsets[j], s_offsets[j + 1]):
-        i = demand[k]
-        count[i] += 1
-        short = need[i] - count[i]
-        if short >= 0:
-            score[j] += weight[i]
-        if short == 0:
-            looked += offsets[i + 1] - offsets[i]
-            for q in range(offsets[i], offsets[i + 1]):
-                if not is_open[site[q]]:
-                    score[site[q]] -= weight[i]
+                if is_open[site[q]] and site[q] != j:
+                    score[site[q]] += sign * weight[i]
+        if short != 1:
+            continue
+        looked += offsets[i + 1] - offsets[i]
+        for q in range(offsets[i], offsets[i + 1]):
+            if not is_open[site[q]] and site[q] != j:  # any of them would help then
+                score[site[q]] += sign * weight[i]
+        if opens:
             lacking -= 1
             last = missing[lacking]
             missing[place[i]] = last
             place[last] = place[i]
-        elif short == -1:
-            looked += offsets[i + 1] - offsets[i]
-            for q in range(offsets[i], offsets[i + 1]):
-                if site[q] != j and is_open[site[q]]:
-                    score[site[q]] -= weight[i]
+        else:
+            place[i] = lacking
+            missing[lacking] = i
+            lacking += 1
+    score[j] = own
     return lacking, looked
 
 
@@ -251,8 +220,9 @@ def _search(  # type: ignore[no-untyped-def]
             chosen[spot[out]] = chosen[size]
             spot[chosen[size]] = spot[out]
             spent -= price[out]
-            lacking, looked = _close(
+            lacking, looked = _turn(
                 out,
+                False,
                 s_offsets,
                 demand,
                 offsets,
@@ -282,8 +252,9 @@ def _search(  # type: ignore[no-untyped-def]
             spot[new] = size
             size += 1
             spent += price[new]
-            lacking, looked = _open(
+            lacking, looked = _turn(
                 new,
+                True,
                 s_offsets,
                 demand,
                 offsets,

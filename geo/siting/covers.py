@@ -21,8 +21,12 @@ def cheapest_cover(
     time_limit_s: float,
     *,
     enough: float = -np.inf,
+    effort: int = EFFORT,
 ) -> tuple[Flags, float, float, str]:
-    """Cheapest sites that cover ``need``, or ``wanted`` weight; ``enough``: stop at this price."""
+    """Cheapest sites that cover ``need``, or ``wanted`` weight.
+
+    ``enough``: stop at this price. ``effort``: of the search among covers, as in `cheaper_cover`.
+    """
     if wanted is None:
         p, homes, out = reduced_cover(
             case.pairs, need, price=case.price, forced=case.forced, closed=case.closed
@@ -64,7 +68,7 @@ def cheapest_cover(
                 fixed=case.forced,
                 closed=case.closed,
                 enough=max(best, enough),
-                effort=EFFORT // 50 if brief else EFFORT,
+                effort=effort // 50 if brief else effort,
             )
             value = float(case.price[is_open].sum())
     else:
