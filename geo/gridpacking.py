@@ -91,7 +91,8 @@ def packing_whole(
     for _ in range(_OPENINGS):
         _, over = gridsearch.costs(small.piece.graph.arrays(), terms, grid, grids)
         if over.sum() <= 1e-9:
-            found = improve(small.piece, grid, grids, settings, rng)
+            hot = max(1.0, 0.5 * settings.weights.compounds)
+            found = improve(small.piece, grid, grids, settings, rng, hot=hot)
             return small.spread(found.grid)
         if settings.stop():
             break

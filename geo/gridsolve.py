@@ -12,11 +12,14 @@ from geo.gridanneal import Found, Settings, improve, terms_of
 from geo.gridpacking import first_fit, fits, packing, packing_whole
 from geo.gridpieces import Piece
 from geo.gridpresent import from_present, likened
+from geo.standards import GridWeights
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 _WHOLE_ATTEMPTS = 2
 _ATTEMPTS = 8
+_NEARLY = 0.1
+"""What is this little above the limits may still be put right."""
 
 
 def solve_piece(piece: Piece, settings: Settings, *, seed: tuple[int, int, int]) -> Found:
@@ -57,16 +60,51 @@ def _proven(piece: Piece, found: Found, settings: Settings) -> Found:
     return found
 
 
+def _whole_first(weights: GridWeights) -> bool:
+    """Whether whole compounds weigh more than short and round outlines together."""
+    return weights.compounds > weights.cut + weights.shape
+
+
 def _packed(
     piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64]
-) -> tuple[Ints, float]:
-    """A packing, compounds whole where that is wished and found, and how hot to improve it."""
+) -> list[tuple[Ints, float]]:
+    """Packings, compounds whole where that is wished and found, and how hot to improve each."""
+    found = []
     if settings.weights.compounds > 0 and settings.weights.change == 0:
+        wanted = _WHOLE_ATTEMPTS if _whole_first(settings.weights) else 1
         for _ in range(_WHOLE_ATTEMPTS):
             whole = packing_whole(piece, grids, settings, rng)
             if whole is not None:
-                return whole, 0.1
-    return packing(piece, grids, settings, rng, attempts=_ATTEMPTS), 1.0
+                found.append((whole, 0.1))
+                if len(found) == wanted:
+                    break
+    return found or [(packing(piece, grids, settings, rng, attempts=_ATTEMPTS), 1.0)]
+
+
+def _known(piece: Piece, grid: Ints, grids: int, settings: Settings) -> Piece:
+    """The piece with the present plan numbered as these grids are, where that counts."""
+    return likened(piece, grid, grids) if settings.weights.change > 0 else piece
+
+
+def _improved(piece: Piece, grids: int, settings: Settings, rng: NDArray[np.uint64]) -> Found:
+    """Pack, then improve; where compounds weigh most, again from so hot that they are opened.
+
+    A compound is often whole only after another one was cut on the way, which costs as much as the
+    wish weighs. So the heat is of that size.
+    """
+    best = min(
+        (
+            improve(_known(piece, start, grids, settings), start, grids, settings, rng, hot=hot)
+            for start, hot in _packed(piece, grids, settings, rng)
+        ),
+        key=_rank,
+    )
+    if _whole_first(settings.weights) and best.over <= _NEARLY and not settings.stop():
+        hot = 0.5 * settings.weights.compounds
+        known = _known(piece, best.grid, grids, settings)
+        again = improve(known, best.grid, grids, settings, rng, hot=hot)
+        best = min(best, again, key=_rank)
+    return best
 
 
 def _rank(found: Found) -> tuple[float, float]:
@@ -87,9 +125,7 @@ def _searched(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> Foun
     grids = piece.bound
     most = n
     while True:
-        start, hot = _packed(piece, grids, settings, rng)
-        known = likened(piece, start, grids) if settings.weights.change > 0 else piece
-        found = improve(known, start, grids, settings, rng, hot=hot)
+        found = _improved(piece, grids, settings, rng)
         if best is None or _rank(found) < _rank(best):
             best = found
         if best.over <= 1e-9:

@@ -246,7 +246,12 @@ GRID_PRESETS: MappingProxyType[str, GridPreset] = MappingProxyType(
     {
         preset.name: preset
         for preset in (
-            GridPreset("standard", GridWeights(), "均衡兼顾", "a bit of everything"),
+            GridPreset(
+                "standard",
+                GridWeights(balance=10.0, shape=3.0),
+                "均衡兼顾",
+                "a bit of everything",
+            ),
             GridPreset("equal", GridWeights(balance=200.0), "负荷均等", "equal load"),
             GridPreset(
                 "compounds",
