@@ -146,7 +146,8 @@ class _Content:
 
     def table(self, head: list[str], rows: list[list[Any]], widths: list[float]) -> _Late:
         """A table whose head comes again on every page."""
-        cells = [[can_write(str(cell)) for cell in row] for row in [head, *rows[:ROWS_MOST]]]
+        titles = [title[:1].upper() + title[1:] for title in head]
+        cells = [[can_write(str(cell)) for cell in row] for row in [titles, *rows[:ROWS_MOST]]]
         self.letters += ["".join(row) for row in cells]
 
         def make(font: str) -> Flowable:
@@ -198,7 +199,8 @@ class _Content:
         if self.main:
             story.append(
                 self.text(
-                    f"{self._title(self.main['id'])}：{_percent(self.main['value'])} · "
+                    f"{self._title(self.main['id'])}{'：' if self.language == 'zh' else ': '}"
+                    f"{_percent(self.main['value'])} · "
                     f"{_number(self.main['numerator'])} / {_number(self.main['denominator'])}"
                     f" {self.unit}",
                     11,
@@ -215,14 +217,14 @@ class _Content:
         )
         if rule_set["note"]:
             story.append(self.text(rule_set["note"], 8, "#56616e"))
-        story += self.heading(w["rule"])
+        story += self.heading(w["rules_title"])
         story.append(
             self.table(
                 [w["rule"], w["verdict"], w["counted"], w["value"], w["required"], w["source"]],
                 [
                     [
-                        self._title(r["id"]),
-                        " · ".join((w[f"verdict_{r['verdict']}"], *unknown_in_words(r, w))),
+                        " · ".join((self._title(r["id"]), *unknown_in_words(r, w))),
+                        w[f"verdict_{r['verdict']}"],
                         f"{_number(r['numerator'])} / {_number(r['denominator'])} {w[r['unit']]}",
                         _number(r["value"], 1)
                         if self.rules[r["id"]].get("mean")
@@ -230,17 +232,19 @@ class _Content:
                         f"≤ {self.rules[r['id']].get('max_households', '')}"
                         if self.rules[r["id"]].get("mean")
                         else _percent(r["required"]),
-                        " ".join(
-                            (
+                        " · ".join(
+                            part
+                            for part in (
                                 self.rules[r["id"]]["clause"],
                                 self.rules[r["id"]]["source"],
                                 w[f"basis_{self.rules[r['id']]['basis']}"],
                             )
+                            if part
                         ),
                     ]
                     for r in s["rules"]
                 ],
-                [50, 25, 34, 18, 17, 40],
+                [54, 19, 34, 18, 17, 42],
             )
         )
         if "covered" in homes and len(homes):
@@ -253,12 +257,19 @@ class _Content:
 
     def _legend(self) -> _Late:
         names = [self.words[name] for name in COLOURS]
-        self.letters += names
+        points = [
+            ("■", "#0b5394", self.words["station"]),
+            ("▲", "#1a7f4b", self.words["proposal"]),
+        ]
+        self.letters += names + [mark + name for mark, _, name in points]
 
         def make(font: str) -> Flowable:
             marks = " ".join(
                 f'<font color="{colour}">●</font> {name}'
                 for name, colour in zip(names, COLOURS.values(), strict=True)
+            )
+            marks += "".join(
+                f' <font color="{colour}">{mark}</font> {name}' for mark, colour, name in points
             )
             return Paragraph(marks, ParagraphStyle("l", fontName=font, fontSize=9, leading=14))
 

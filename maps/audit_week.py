@@ -46,6 +46,12 @@ def week_in_words(cover: Mapping[str, Any], required: float, language: str) -> l
     total = cover["total"]
     if not total:
         return []
+    if not cover["best"]:
+        return [
+            "规定时间内走不到任何站点，什么时候都一样。"
+            if chinese
+            else "No station is within the walk, whatever the hour."
+        ]
     best, peak = cover["best"] / total, cover["peak"] / total
     wanted = _percent(required)
     sentences = []

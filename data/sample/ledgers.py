@@ -178,23 +178,30 @@ def write_compounds(path: Path, towns: list[Town], place: Place) -> int:
 
 
 def _staff(grids: list[Grid]) -> dict[str, list[int]]:
-    """Numbers of people who work in each grid, by role: most grids have enough, some too few.
+    """Numbers of people who work in each grid, by role: most communities have enough, some not.
 
-    Every grid has a head; a large one mostly has a second full-time worker, every ninth grid has
-    none and shares its neighbour's. Counts only, never who.
+    Every grid has a head. Every ninth grid has no full-time worker of its own, and large ones have
+    two; in every fourth community nobody came for those who left. Counts only, never who.
     """
+    communities = sorted({grid.community for grid in grids})
+    short = {code for serial, code in enumerate(communities, 1) if serial % 4 == 0}
+    full_time = []
+    for serial, grid in enumerate(grids, 1):
+        if grid.community in short:
+            full_time.append(min(1, serial % 4))
+        elif serial % 9 == 0:
+            full_time.append(0)
+        else:
+            full_time.append(2 if grid.households > 300 and serial % 4 else 1)
     serials = range(1, len(grids) + 1)
     return {
-        "网格长": [1 for _ in grids],
-        "专职网格员": [
-            0 if n % 9 == 0 else 2 if g.households > 300 and n % 4 else 1
-            for n, g in zip(serials, grids, strict=True)
-        ],
-        "兼职网格员": [n % 3 for n in serials],
-        "楼长": [max(1, round(g.households / 60)) for g in grids],
+        "网格长": [1] * len(grids),
+        "专职网格员": full_time,
+        "兼职网格员": [serial % 3 for serial in serials],
+        "楼长": [max(1, round(grid.households / 60)) for grid in grids],
         "单元长": [
-            max(1, round(g.households / (26 if n % 5 else 40)))
-            for n, g in zip(serials, grids, strict=True)
+            max(1, round(grid.households / (26 if serial % 5 else 40)))
+            for serial, grid in zip(serials, grids, strict=True)
         ],
     }
 

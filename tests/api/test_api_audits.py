@@ -10,7 +10,9 @@ import zipfile
 import geopandas as gpd
 import httpx
 import openpyxl
+import pypdfium2
 import pytest
+from sqlalchemy import text
 from town import buildings, lonlat
 
 from data.audits.conduct import conduct
@@ -173,6 +175,61 @@ def test_a_citys_own_rule_set_is_checked_and_used(client):
     assert "circle-10" in unknown.json()["remedy"]
     assert client.get("/api/v1/audits/99999").status_code == 404
     assert client.get("/api/v1/rule-sets").json()["rule_sets"][0]["rules"]
+
+
+def test_what_a_rule_could_not_know_is_told_in_every_form(client, town):
+    with town.transaction("test") as connection:
+        connection.execute(text("UPDATE stations SET places = 40 WHERE kind = 'service_centre'"))
+    rules = {
+        "name": "seats",
+        "version": "1",
+        "title_zh": "座位",
+        "title_en": "Places",
+        "rules": [
+            {"id": "reach", "kind": "reach", "title_zh": "步行可达", "minutes": 10},
+            {
+                "id": "seats",
+                "kind": "capacity",
+                "title_zh": "每百户座位",
+                "title_en": "Places per 100 households",
+                "level": "community",
+                "places_per_100_households": 5,
+            },
+        ],
+    }
+    made = client.post("/api/v1/audits", json={"rule_set": rules}, timeout=300).json()
+    facts = by_id(made)["seats"]["facts"]
+    with town.connect() as connection:
+        silent = connection.execute(
+            text("SELECT count(*) FROM stations WHERE status = 'open' AND places IS NULL")
+        ).scalar_one()
+    assert facts["stations_without_places"] == silent > 0
+    assert made["accessibility"]["supply"] == "places"
+    assert made["quality"]["stations_without_places"] == silent
+    base = f"/api/v1/audits/{made['id']}"
+    for lang, said, gini in (
+        ("zh", f"{silent} 处站点缺座位数", "可达座位"),
+        ("en", f"stations without places: {silent}", "Gini of places in reach"),
+    ):
+        page = client.get(f"{base}/report.html", params={"lang": lang}).text
+        assert said in page
+        assert gini in page
+        content = client.get(f"{base}/report.pdf", params={"lang": lang}, timeout=300).content
+        with pypdfium2.PdfDocument(content) as document:
+            front = document[0].get_textpage().get_text_range()
+        assert said.replace(" ", "") in re.sub(r"\s", "", front)
+        assert ("：" in front) == (lang == "zh")
+    book = openpyxl.load_workbook(io.BytesIO(client.get(f"{base}/ledger.xlsx").content))
+    rows = list(book["结论 Verdict"].iter_rows(values_only=True))
+    unknown = rows[0].index("未知 Unknown")
+    assert f"{silent} 处站点缺座位数" in rows[2][unknown]
+    places = {r[0]: r[5] for r in book["站点 Stations"].iter_rows(min_row=2, values_only=True)}
+    assert set(places.values()) == {40, None}
+    # The pack has the places, so that it makes the same audit again.
+    with town.connect() as connection:
+        files = audit_inputs(connection, made["id"])
+    again = conduct(place_from(files), rule_set(made["rule_set"], origin="test"))
+    assert again.summary["digest"] == made["digest"]
 
 
 def test_report_and_ledger_tell_what_was_kept(client, made):
