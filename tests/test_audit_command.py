@@ -129,6 +129,11 @@ def test_ledger_geopackage_and_summary_tell_the_same(town: SampleFiles, pack: Pa
         *("结论", "区县", "街道", "社区", "网格", "小区", "站点", "圈外楼栋", "盲区"),
         *("一周覆盖", "选址建议", "输入"),
     ]
+    staff = {r["id"]: r for r in summary["rules"] if r["id"] in ("workers", "worker-in-grid")}
+    for found in staff.values():
+        # Counted everywhere; most have enough, some are short.
+        assert found["facts"]["areas_not_counted"] == 0
+        assert 0 < found["facts"]["areas_failing"] < found["denominator"] / 2
     stations = list(book["站点 Stations"].iter_rows(values_only=True))
     assert [r[0] for r in stations[1:]] == [s["code"] for s in summary["stations"]]
     seats = stations[0].index("座位数 Places")
