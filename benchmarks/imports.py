@@ -251,12 +251,10 @@ def main() -> None:
                 threading.Thread(target=service.stderr.read, daemon=True).start()
                 for kind, path in files(frame, folder)[: asked.files]:
                     told = send(url, path, service.pid)
-                    report(
-                        f"import of {len(frame)} grids over HTTP, {kind}",
-                        **told,
-                        asks=answers(url, told["plan"]),
-                        page=opening(url, told["plan"], asked.shot),
-                    )
+                    plan = told["plan"]
+                    report(f"import of {len(frame)} grids over HTTP, {kind}", **told)
+                    report(f"what its page asks for, {kind}", **answers(url, plan))
+                    report(f"its page, {kind}", **opening(url, plan, asked.shot))
             finally:
                 service.terminate()
                 service.wait(30)
