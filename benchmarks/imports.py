@@ -220,6 +220,7 @@ def opening(url: str, plan: int, shot: Path | None = None) -> dict[str, float]:
 def main() -> None:
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--communities", type=int, default=308)
+    options.add_argument("--files", type=int, default=2, help="1: only the shapefile.")
     options.add_argument("--shot", type=Path, help="Write a picture of the page here.")
     asked = options.parse_args()
     report("machine", **machine())
@@ -248,14 +249,12 @@ def main() -> None:
                 line = next(line for line in service.stderr if "is running" in line)
                 url = line.split()[-1].rstrip("/")
                 threading.Thread(target=service.stderr.read, daemon=True).start()
-                for kind, path in files(frame, folder):
+                for kind, path in files(frame, folder)[: asked.files]:
                     told = send(url, path, service.pid)
-                    report(
-                        f"import of {len(frame)} grids over HTTP, {kind}",
-                        **told,
-                        asks=answers(url, told["plan"]),
-                        page=opening(url, told["plan"], asked.shot),
-                    )
+                    plan = told["plan"]
+                    report(f"import of {len(frame)} grids over HTTP, {kind}", **told)
+                    report(f"what its page asks for, {kind}", **answers(url, plan))
+                    report(f"its page, {kind}", **opening(url, plan, asked.shot))
             finally:
                 service.terminate()
                 service.wait(30)

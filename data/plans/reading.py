@@ -288,7 +288,8 @@ def _feature(row: Mapping[Any, Any], plan: Any) -> Feature:
             "broken": [b.to_dict() for b in broken],
             "staff": {role: row[role] for role in STAFF},
             "counts": told_counts(row["counts"]),
-            "stale": row["stale"],
+            # Only where it is so: an edit's answer has the same members.
+            **({"stale": True} if row["stale"] else {}),
         },
     }
 

@@ -253,3 +253,16 @@ def test_a_file_is_imported_by_planners_only(client, tokens):
         answer = client.post("/api/v1/plans/import", files=sent, headers=tokens[who])
         assert answer.status_code == status, who
     assert client.post("/api/v1/plans/import", files=sent).status_code == 401
+
+
+def test_micro_grids_are_counted_again_only_where_one_plans(client, tokens, draft, places):
+    address = f"/api/v1/plans/{draft}/micro-counts"
+
+    def again(who: str, community: str) -> int:
+        body = {"communities": [places[community]]}
+        return client.post(address, json=body, headers=tokens[who]).status_code
+
+    assert again("west planner", "C1") == 200
+    assert again("west planner", "C2") == 403
+    assert again("west publisher", "C1") == 403
+    assert again("street planner", "C2") == 200

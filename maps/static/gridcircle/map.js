@@ -95,7 +95,11 @@ window.Gridcircle = (function () {
         if (error.name === "AbortError") throw error;
         throw Object.assign(new Error(error.message), { problem: { title: word("unreachable") } });
       });
-      const told = await answer.json().catch(() => ({}));
+      const told = await answer.json().catch((error) => {
+        // Given up between its head and its end: no answer, not an empty one.
+        if (error.name === "AbortError") throw error;
+        return {};
+      });
       if (!answer.ok) throw Object.assign(new Error(told.detail), { problem: told, status: answer.status });
       return told;
     } finally {

@@ -5,7 +5,7 @@ Gridcircle.begin = function (map) {
   const { byId, word, element, number, page } = Gridcircle;
   const Plan = GridcirclePlan;
   const id = page.plan;
-  const FROM_ZOOM = 13;
+  const FROM_ZOOM = 14; // below, a district's boundaries are one grey, and what is mended hides what is not
   const SHAPES_FROM = 15; // below, a mended place is a ring, and boundaries need no decimetres
   const MOST = 2500; // of each side in view
   const LISTED = 200;
@@ -52,9 +52,12 @@ Gridcircle.begin = function (map) {
     const [came, repaired, places] = await Promise.all([
       near && view !== "repaired" ? ask(`/import/grids?side=came&coarse=${!fine}&${query}`) : { features: [] },
       near && view !== "came" ? ask(`/import/grids?side=repaired&coarse=${!fine}&${query}`) : { features: [] },
-      ask(`/import/places?points=${!fine}&${query}`),
+      ask(`/import/places?points=${!fine}${near ? "" : "&decided=false"}&${query}`),
     ]);
     if (signal.aborted) return;
+    const tooMany = [came, repaired].some((side) => side.features.length >= MOST);
+    if (tooMany) came.features = repaired.features = []; // some of them only would look like all
+    byId("gp-zoom-in").hidden = near && !tooMany;
     for (const group of [...Object.values(sides), labels, marks]) group.clearLayers();
     const quiet = { interactive: false, smoothFactor: 0.5 };
     L.geoJSON(repaired, { ...quiet, renderer: renderers.repaired, style: ({ properties }) => ({
