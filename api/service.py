@@ -38,6 +38,7 @@ from data.plans.reading import plan_totals
 from data.settings import Settings
 from data.walks import Walks
 from geo.errors import GridcircleError
+from geo.rulesets import Rule
 
 KEPT_BYTES = 64 << 20
 """Bytes of tiles, and as many of catchments, kept as they are sent."""
@@ -87,6 +88,8 @@ class Service:
         self.published = Shelf()
         self.made_public: Memo[Ready] = Memo(KEPT_BYTES, weigh=lambda ready: ready.size)
         self.editions: Memo[Edition] = Memo(64)
+        # An audit never changes once it is kept.
+        self.audit_rules: Memo[Rule] = Memo(64)
         self.station_times = StationTimes()
         # Phones of one mobile network share addresses.
         self.nearest_limit = RateLimit(240, 60.0)

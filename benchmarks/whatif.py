@@ -217,7 +217,7 @@ def in_process(net: WalkNetwork, homes: int, stations: int) -> dict[str, dict[st
     city = City(
         1,
         1,
-        DataVersions(net.version, "", {}),
+        DataVersions(network=net.version),
         Streets(net, barriers, Walls(barriers), 200.0),
         Buildings(
             rows,

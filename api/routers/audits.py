@@ -273,7 +273,7 @@ def try_out(service: ServiceDependency, audit_id: int, body: WhatIf) -> Response
             what_if(
                 connection,
                 city,
-                read_main_rule(connection, audit_id),
+                service.audit_rules.get(audit_id, lambda: read_main_rule(connection, audit_id)),
                 stations=body.stations,
                 links=body.links,
                 gates=body.gates,
