@@ -17,7 +17,7 @@ from geo.standards import GridWeights
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int32]
 _WHOLE_ATTEMPTS = 2
-_ATTEMPTS = 8
+_ATTEMPTS = 12
 _NEARLY = 0.1
 """What is this little above the limits may still be put right."""
 
