@@ -19,13 +19,6 @@ def begin_plan(connection: Connection, name: str, *, author: str, based_on: int 
     InvalidRowError
         If the name is empty or too long.
     """
-    name = name.strip()
-    if not name or len(name) > 200:
-        raise InvalidRowError(
-            "A plan needs a name of 1 to 200 characters.",
-            remedy="Give it a name.",
-            zh=("方案名称要有 1 到 200 个字。", "请填写方案名称。"),
-        )
     plan: int = connection.execute(
         text(
             "INSERT INTO plans (name, created_by, based_on, household_limit, people_limit)"
@@ -35,7 +28,7 @@ def begin_plan(connection: Connection, name: str, *, author: str, based_on: int 
             " RETURNING id"
         ),
         {
-            "name": name,
+            "name": checked_name(name),
             "author": author,
             "based_on": based_on,
             "households": HOUSEHOLDS,
@@ -44,3 +37,21 @@ def begin_plan(connection: Connection, name: str, *, author: str, based_on: int 
     ).scalar_one()
     note_event(connection, plan, "created", author=author, request={"based_on": based_on})
     return plan
+
+
+def checked_name(name: str) -> str:
+    """Give a plan's name without the blanks around it.
+
+    Raises
+    ------
+    InvalidRowError
+        If it is empty or too long.
+    """
+    name = name.strip()
+    if not name or len(name) > 200:
+        raise InvalidRowError(
+            "A plan needs a name of 1 to 200 characters.",
+            remedy="Give it a name.",
+            zh=("方案名称要有 1 到 200 个字。", "请填写方案名称。"),
+        )
+    return name

@@ -16,11 +16,13 @@ from sqlalchemy import Connection, Row, text
 from data.database import Database
 from data.designs.present import present_of
 from data.errors import InvalidRowError, NotFoundError
+from data.plans.begin import checked_name
 from data.plans.design_cells import design_cells
 from data.plans.from_grids import plan_from_grids
 from data.plans.given import GivenGrid
 from data.plans.limits import set_limits
 from data.plans.models import STAFF
+from data.plans.reading import no_communities, require_plan
 from data.surroundings import in_metres, read_surroundings, surroundings
 from geo.cells import Cells, nearest_m
 from geo.crs import projected_crs, unproject
@@ -128,12 +130,12 @@ def check_request(connection: Connection, request: DesignRequest) -> None:
         If there is no such scenario.
     """
     scenario_named(request.scenario)
-    if not request.name.strip() or len(request.name) > 200:
-        raise InvalidRowError(
-            "A plan needs a name of 1 to 200 characters.",
-            remedy="Give it a name.",
-            zh=("方案名称要有 1 到 200 个字。", "请填写方案名称。"),
-        )
+    checked_name(request.name)
+    _check_choices(request)
+    _check_places(connection, request)
+
+
+def _check_choices(request: DesignRequest) -> None:
     if request.preset not in GRID_PRESETS:
         raise InvalidRowError(
             f"preset: there is no preset {request.preset!r}.",
@@ -155,36 +157,32 @@ def check_request(connection: Connection, request: DesignRequest) -> None:
                 "请填写允许计算的秒数。",
             ),
         )
-    if request.source is None:
-        if request.scenario in ("least_change", "rebalance") or request.locked or request.selected:
-            raise InvalidRowError(
-                "source: this scenario, and locked or selected grids, need a present plan.",
-                remedy="Name the plan to start from, or use the scenario fewest.",
-                zh=(
-                    "这种划分方式、锁定或选中网格，都需要一个现有方案。",
-                    "请指明从哪个方案开始，或改用“网格最少”。",
-                ),
-            )
-    elif not connection.execute(
-        text("SELECT 1 FROM plans WHERE id = :id"), {"id": request.source}
-    ).first():
-        raise NotFoundError(
-            f"There is no plan {request.source}.",
-            remedy="See /api/v1/plans for the plans there are.",
-            zh=(f"没有方案 {request.source}。", "请在方案列表里查看有哪些方案。"),
+    builds_on = request.scenario in ("least_change", "rebalance")
+    if request.source is None and (builds_on or request.locked or request.selected):
+        raise InvalidRowError(
+            "source: this scenario, and locked or selected grids, need a present plan.",
+            remedy="Name the plan to start from, or use the scenario fewest.",
+            zh=(
+                "这种划分方式、锁定或选中网格，都需要一个现有方案。",
+                "请指明从哪个方案开始，或改用“网格最少”。",
+            ),
         )
+    if request.scenario == "rebalance" and not request.selected:
+        raise InvalidRowError(
+            "selected: no grid is named to re-balance.",
+            remedy="Name at least one grid of the present plan.",
+            zh=("没有选中要重新平衡的网格。", "请至少选择一个现有网格。"),
+        )
+
+
+def _check_places(connection: Connection, request: DesignRequest) -> None:
+    if request.source is not None:
+        require_plan(connection, request.source)
     known = set(
         connection.execute(text("SELECT id FROM areas WHERE level = 'community'")).scalars()
     )
     if not known:
-        raise NotFoundError(
-            "There are no communities to part into grids.",
-            remedy="Import the areas first: gridcircle import layer FILE --as areas.",
-            zh=(
-                "还没有社区，无法划分网格。",
-                "请先导入社区范围：gridcircle import layer 文件 --as areas。",
-            ),
-        )
+        raise no_communities()
     for community in request.communities:
         if community not in known:
             raise NotFoundError(
@@ -211,12 +209,6 @@ def check_request(connection: Connection, request: DesignRequest) -> None:
                 f"网格 {grid} 不是方案 {request.source} 在这些社区里的基础网格。",
                 "请选择起始方案中的基础网格。",
             ),
-        )
-    if request.scenario == "rebalance" and not request.selected:
-        raise InvalidRowError(
-            "selected: no grid is named to re-balance.",
-            remedy="Name at least one grid of the present plan.",
-            zh=("没有选中要重新平衡的网格。", "请至少选择一个现有网格。"),
         )
 
 

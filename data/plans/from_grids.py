@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from sqlalchemy import Connection, text
 
 from data.constraints import prove, refusals_explained
-from data.errors import NotFoundError
 from data.plans.begin import begin_plan
 from data.plans.branches import branch_groups
 from data.plans.cells import read_homes, refresh_points
@@ -22,7 +21,7 @@ from data.plans.crossings import with_crossings
 from data.plans.given import CameGrid, GivenGrid, PlanReport
 from data.plans.images import new_grid_ids, outline_hex, put_grids
 from data.plans.nesting import parent_of, pieces_inside
-from data.plans.reading import require_plan
+from data.plans.reading import no_communities, require_plan
 from geo.billionths import snapped, to_degrees, to_units
 from geo.repair import TOLERANCE_M, Finding, repair
 
@@ -112,14 +111,7 @@ def _areas(connection: Connection) -> Sequence[Any]:
         )
     ).all()
     if not areas:
-        raise NotFoundError(
-            "There are no communities to part into grids.",
-            remedy="Import the areas first: gridcircle import layer FILE --as areas.",
-            zh=(
-                "还没有社区，无法划分网格。",
-                "请先导入社区范围：gridcircle import layer 文件 --as areas。",
-            ),
-        )
+        raise no_communities()
     return areas
 
 

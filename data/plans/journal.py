@@ -103,6 +103,18 @@ def write_edit(
     return seq
 
 
+def can_step(connection: Connection, plan_id: int) -> tuple[bool, bool]:
+    """Whether there is anything to undo, and to redo."""
+    row = connection.execute(
+        text(
+            "SELECT EXISTS (SELECT FROM plan_edits WHERE plan_id = :plan AND state = 'done'),"
+            " EXISTS (SELECT FROM plan_edits WHERE plan_id = :plan AND state = 'undone')"
+        ),
+        {"plan": plan_id},
+    ).one()
+    return bool(row[0]), bool(row[1])
+
+
 def used_codes(connection: Connection, community: Community) -> set[str]:
     """Codes the community has in this plan, or had: no other grid gets them."""
     rows = connection.execute(

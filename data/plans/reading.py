@@ -13,9 +13,9 @@ from data.errors import NotFoundError
 from data.layers import Feature, check_bbox
 from data.plans.cells import cells_of
 from data.plans.community import DECIMALS, told_counts
+from data.plans.journal import can_step
 from data.plans.micro_stale import STALE
 from data.plans.models import STAFF
-from data.plans.undo import can_step
 from data.tiles import BUFFER, EXTENT, Tile
 from geo.grid_rules import Broken, load_broken
 
@@ -183,6 +183,18 @@ def no_plan(plan_id: int) -> NotFoundError:
         f"There is no plan {plan_id}.",
         remedy="See /api/v1/plans for the plans there are.",
         zh=(f"没有方案 {plan_id}。", "请在方案列表里查看有哪些方案。"),
+    )
+
+
+def no_communities() -> NotFoundError:
+    """The error for a plan where there is nothing to part."""
+    return NotFoundError(
+        "There are no communities to part into grids.",
+        remedy="Import the areas first: gridcircle import layer FILE --as areas.",
+        zh=(
+            "还没有社区，无法划分网格。",
+            "请先导入社区范围：gridcircle import layer 文件 --as areas。",
+        ),
     )
 
 

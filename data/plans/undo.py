@@ -8,12 +8,13 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from data.constraints import prove
-from data.errors import ConflictError, NotFoundError
+from data.errors import ConflictError
 from data.plans.buildings import assign_buildings
 from data.plans.community import load_community, require
 from data.plans.edit_result import EditResult
 from data.plans.images import write_images
 from data.plans.journal import note_event
+from data.plans.reading import no_plan
 
 
 def undo(
@@ -58,18 +59,6 @@ def redo(
     return _step(connection, plan_id, community_id, version, author, back=False)
 
 
-def can_step(connection: Connection, plan_id: int) -> tuple[bool, bool]:
-    """Whether there is anything to undo, and to redo."""
-    row = connection.execute(
-        text(
-            "SELECT EXISTS (SELECT FROM plan_edits WHERE plan_id = :plan AND state = 'done'),"
-            " EXISTS (SELECT FROM plan_edits WHERE plan_id = :plan AND state = 'undone')"
-        ),
-        {"plan": plan_id},
-    ).one()
-    return bool(row[0]), bool(row[1])
-
-
 def _step(
     connection: Connection,
     plan_id: int,
@@ -86,11 +75,7 @@ def _step(
             text("SELECT 1 FROM plans WHERE id = :plan"), {"plan": plan_id}
         ).scalar_one_or_none()
         if known is None:
-            raise NotFoundError(
-                f"There is no plan {plan_id}.",
-                remedy="See /api/v1/plans for the plans there are.",
-                zh=(f"没有方案 {plan_id}。", "请在方案列表里查看有哪些方案。"),
-            )
+            raise no_plan(plan_id)
         raise ConflictError(
             f"There is nothing to {word}.",
             remedy="Make an edit first.",
