@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from maps.accounts import account_words
+from maps.account_menu import account_words
 from maps.assets import asset
 from maps.messages import LANGUAGES, messages
 from maps.page import PageContext
