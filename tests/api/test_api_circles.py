@@ -292,7 +292,7 @@ def test_without_a_network_the_service_is_up_but_not_ready_and_says_why(
     database: Database, tmp_path: Path
 ):
     settings = Settings.load(home=tmp_path, database_url=database.url)
-    with running(settings, database) as url, httpx.Client(base_url=url) as client:
+    with running(settings, database) as url, httpx.Client(base_url=url, timeout=60) as client:
         assert client.get("/health").status_code == 200
         ready = client.get("/ready")
         assert ready.status_code == 503

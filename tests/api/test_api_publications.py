@@ -304,4 +304,5 @@ def test_names_that_would_be_markup_or_formulas_stay_words(client, published, to
         assert hostile in "".join(ET.fromstring(client.get(f"/s/{SLUG}/{form}").content).itertext())
     rows = client.get(f"/s/{SLUG}/stations.csv").content.decode("utf-8-sig")
     assert "'=HYPERLINK" in rows
-    assert client.get(f"/s/{SLUG}/poster-a4.pdf").content.startswith(b"%PDF")
+    poster = client.get(f"/s/{SLUG}/poster-a4.pdf", timeout=600)  # drawn anew, names and all
+    assert poster.content.startswith(b"%PDF")
