@@ -342,8 +342,9 @@ Gridcircle.begin = function (map) {
   map.on("preclick", () => { placing = trial.isPlacing(); });
   map.on("click", async ({ latlng }) => {
     if (placing || !weekOf || !audit.levels.includes("grid")) return;
-    const point = `${latlng.lng.toFixed(7)},${latlng.lat.toFixed(7)}`;
-    const found = await Gridcircle.guarded(() => Gridcircle.ask(`/api/v1/layers/grids?kind=base&limit=1&bbox=${point},${point}`, { quiet: true }));
+    // A box of a few decimetres: one without any area touches nothing.
+    const box = [[latlng.lng, -1], [latlng.lat, -1], [latlng.lng, 1], [latlng.lat, 1]].map(([value, side]) => (value + side * 2e-6).toFixed(7));
+    const found = await Gridcircle.guarded(() => Gridcircle.ask(`/api/v1/layers/grids?kind=base&limit=1&bbox=${box}`, { quiet: true }));
     const grid = found?.features[0];
     picked.clearLayers();
     if (!grid) return;
