@@ -39,13 +39,17 @@ def from_present(piece: Piece, settings: Settings, rng: NDArray[np.uint64]) -> F
     start, used = _cut(piece, whole, settings, rng, least=0.0)
     if settings.scenario != "least_change":
         return improve(piece, start, used, settings, rng)
+    if np.array_equal(start, piece.graph.present):
+        terms = terms_of(piece, used, settings)
+        cost, over = gridsearch.costs(piece.graph.arrays(), terms, start, used)
+        if over.sum() <= 1e-9:  # all is well as it is
+            return Found(start, 0.0, float(cost.sum()), complete=True)
+    # However round the preset wishes its grids, few move for an outline alone.
+    calm = replace(settings.weights, shape=min(w.shape, 1.0))
     moves = replace(
-        settings,
-        weights=replace(settings.weights, change=max(w.change, 100.0), balance=min(w.balance, 1.0)),
+        settings, weights=replace(calm, change=max(w.change, 100.0), balance=min(w.balance, 1.0))
     )
-    even = replace(
-        settings, weights=replace(settings.weights, change=max(w.change, 25.0), balance=20.0)
-    )
+    even = replace(settings, weights=replace(calm, change=max(w.change, 25.0), balance=20.0))
     fewest_moves = improve(piece, start, used, moves, rng, hot=0.5)
     if used == int(whole.max()) + 1:
         return fewest_moves  # nothing was cut, so that there is no small grid to weigh
