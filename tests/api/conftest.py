@@ -56,5 +56,5 @@ def url(service_settings: Settings, town: Database) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[httpx.Client]:
     """A client of the running service."""
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=300) as client:
         yield client

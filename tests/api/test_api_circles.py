@@ -97,7 +97,7 @@ def test_the_answer_is_the_same_alone_and_among_others_and_at_any_time(client, u
     def again(number: int) -> list[dict]:
         # Eight cutoffs in another order each time: nothing of it has been kept.
         order = minutes[number:] + minutes[:number]
-        with httpx.Client(base_url=url, timeout=60) as own:
+        with httpx.Client(base_url=url, timeout=300) as own:
             features = ask(own, lon=LON, lat=LAT, minutes=order)["features"]
         return sorted(features, key=lambda f: f["properties"]["minutes"])
 
@@ -271,7 +271,7 @@ def test_a_wrong_coverage_question_gets_a_problem(client, query):
 
 def test_many_at_the_same_time_get_one_run(client, url):
     def get(_: int) -> tuple[int, int]:
-        with httpx.Client(base_url=url, timeout=60) as own:
+        with httpx.Client(base_url=url, timeout=300) as own:
             answer = own.get("/api/v1/coverage", params={"minutes": 11}).json()
             return answer["run"], answer["totals"]["covered"]
 
@@ -292,7 +292,7 @@ def test_without_a_network_the_service_is_up_but_not_ready_and_says_why(
     database: Database, tmp_path: Path
 ):
     settings = Settings.load(home=tmp_path, database_url=database.url)
-    with running(settings, database) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with running(settings, database) as url, httpx.Client(base_url=url, timeout=300) as client:
         assert client.get("/health").status_code == 200
         ready = client.get("/ready")
         assert ready.status_code == 503

@@ -325,7 +325,7 @@ def test_only_this_route_takes_large_bodies(client: httpx.Client) -> None:
     assert answer.status_code == 413
     assert answer.json()["detail_zh"]
     # Refused by what it says, before a byte of it has come.
-    connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port, timeout=20)
+    connection = http.client.HTTPConnection(client.base_url.host, client.base_url.port, timeout=60)
     connection.putrequest("POST", IMPORT)
     connection.putheader("Content-Type", "multipart/form-data; boundary=x")
     connection.putheader("Content-Length", str(MAX_UPLOAD_BYTES + 1))
@@ -408,7 +408,7 @@ def test_progress_is_told_while_an_import_runs(
         return None
 
     def post() -> None:
-        with httpx.Client(base_url=url, timeout=60) as other, path.open("rb") as file:
+        with httpx.Client(base_url=url, timeout=300) as other, path.open("rb") as file:
             sent = {"file": (path.name, file)}
             answer = other.post(IMPORT, params={"progress": "my-import-1"}, files=sent)
             answers.append(answer.status_code)

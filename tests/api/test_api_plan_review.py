@@ -198,7 +198,7 @@ def test_others_hear_of_an_edit_unasked(
 
     def listen() -> None:
         with (
-            httpx.Client(base_url=url, timeout=60) as other,
+            httpx.Client(base_url=url, timeout=300) as other,
             other.stream("GET", f"/api/v1/plans/{draft}/events") as stream,
         ):
             assert stream.headers["content-type"].startswith("text/event-stream")

@@ -98,7 +98,7 @@ def test_of_editors_at_the_same_moment_one_wins_and_the_others_get_412(client, u
     start = threading.Barrier(8)
 
     def write(number: int) -> None:
-        with httpx.Client(base_url=url, timeout=60) as own:
+        with httpx.Client(base_url=url, timeout=300) as own:
             start.wait()
             answer = own.patch(
                 address(made), json={"name": f"n{number}"}, headers={"If-Match": '"1"'}

@@ -17,7 +17,7 @@ TILE = f"{_TILE.z}/{_TILE.x}/{_TILE.y}"
 def test_twenty_identical_requests_get_one_etag_and_the_same_bytes(url, path):
     # Martin#3219
     def get(_: int) -> tuple[str, bytes]:
-        with httpx.Client(base_url=url, timeout=60) as own:
+        with httpx.Client(base_url=url, timeout=300) as own:
             answer = own.get(f"/tiles/{path}.mvt", headers={"Accept-Encoding": "identity"})
             return answer.headers["etag"], answer.content
 

@@ -211,7 +211,7 @@ def test_a_large_answer_does_not_keep_others_waiting(client, url):
         return time.perf_counter() - began
 
     def slow(_: int) -> float:
-        with httpx.Client(base_url=url, timeout=60) as own:
+        with httpx.Client(base_url=url, timeout=300) as own:
             return seconds(own, "/ogc/collections/buildings/items", limit=10_000, f="geojson")
 
     with ThreadPoolExecutor(4) as pool:

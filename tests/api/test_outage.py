@@ -29,7 +29,7 @@ def test_without_its_database_the_service_says_so_and_recovers_by_itself(
     settings = Settings.load(home=tmp_path, database_url=database.url)
     with (
         running(settings, database) as url,
-        httpx.Client(base_url=url, timeout=60) as client,
+        httpx.Client(base_url=url, timeout=300) as client,
         admin.connect() as connection,
     ):
         before = client.post("/api/v1/catchments", json={"lon": lon, "lat": lat}).json()
@@ -57,5 +57,5 @@ def test_without_its_database_the_service_says_so_and_recovers_by_itself(
 @pytest.mark.parametrize("path", ["/", "/maps/coverage"])
 def test_pages_of_a_city_without_anything_can_be_opened(database, tmp_path, path):
     settings = Settings.load(home=tmp_path, database_url=database.url)
-    with running(settings, database) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with running(settings, database) as url, httpx.Client(base_url=url, timeout=300) as client:
         assert client.get(path).status_code == 200

@@ -41,7 +41,7 @@ def client(town: Database, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     settings = Settings.load(
         home=tmp_path_factory.mktemp("home"), database_url=town.url, accounts="on"
     )
-    with running(settings, town) as url, httpx.Client(base_url=url, timeout=60) as client:
+    with running(settings, town) as url, httpx.Client(base_url=url, timeout=300) as client:
         yield client
 
 

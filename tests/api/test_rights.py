@@ -297,7 +297,7 @@ def tokens(town: Database) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def client(url: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=url, timeout=60) as client:
+    with httpx.Client(base_url=url, timeout=300) as client:
         yield client
 
 
@@ -542,7 +542,7 @@ def test_a_station_that_is_not_there_is_not_found_whoever_asks(client, tokens):
 
 def test_without_accounts_the_author_is_local_and_everything_is_allowed(town, tmp_path):
     settings = Settings.load(home=tmp_path, database_url=town.url)
-    with running(settings, town) as address, httpx.Client(base_url=address, timeout=60) as client:
+    with running(settings, town) as address, httpx.Client(base_url=address, timeout=300) as client:
         made = client.post("/api/v1/stations", json=station(NOWHERE, published=True))
         assert made.status_code == 201
         history = client.get(f"/api/v1/history/stations/{made.json()['id']}").json()

@@ -40,7 +40,7 @@ def test_a_name_of_a_proxy_in_front_can_be_allowed_but_not_every_name(town, tmp_
     settings = Settings.load(
         home=tmp_path, database_url=town.url, allowed_hosts="grids.example.org"
     )
-    with running(settings, town) as address, httpx.Client(base_url=address, timeout=60) as client:
+    with running(settings, town) as address, httpx.Client(base_url=address, timeout=300) as client:
         assert client.get("/health", headers={"Host": "grids.example.org"}).status_code == 200
         assert client.get("/health", headers={"Host": "example.org"}).status_code == 400
     with pytest.raises(SettingsError, match="host name"):
@@ -164,7 +164,7 @@ def test_a_body_that_is_not_json_is_told_so(client):
 
 
 def test_pages_are_compressed_for_those_who_can_read_it_and_answers_are_not(url):
-    with httpx.Client(base_url=url, timeout=60) as own:
+    with httpx.Client(base_url=url, timeout=300) as own:
         plain = own.get("/docs", headers={"Accept-Encoding": "identity"})
         packed = own.get("/docs", headers={"Accept-Encoding": "gzip"})
         answer = own.get("/api/v1/layers", headers={"Accept-Encoding": "gzip"})

@@ -53,7 +53,7 @@ def url(
         )
     settings = Settings.load(home=tmp_path_factory.mktemp("home"), database_url=database.url)
     with running(settings, database) as address:
-        with httpx.Client(base_url=address, timeout=60) as client:
+        with httpx.Client(base_url=address, timeout=300) as client:
             made = client.post(
                 "/api/v1/publications",
                 json={
