@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 from api.cli import app
 from data.audits.inputs import place_from
-from data.audits.pack import read_pack, zip_pack
+from data.audits.pack import read_pack, reproduces, zip_pack
 from data.city_files import read_city_files, read_station_files, snap_city
 from data.database import Database
 from data.sample import SampleFiles, write_sample
@@ -179,6 +179,17 @@ def test_a_pack_alone_gives_the_same_figures(pack: Path, tmp_path: Path) -> None
     assert {name: manifest[name] for name in same} == {name: before[name] for name in same}
     other = run("--pack", pack, "--rules", "circle-15", "--out", tmp_path / "other")
     assert json.loads(other.stdout)["reproduced"] is None
+
+
+def test_a_pack_of_an_older_version_must_agree_in_each_rule(pack: Path) -> None:
+    now = summary_of(pack)
+    older = {**now, "format": now["format"] - 1, "digest": "of another layout"}
+    assert reproduces(older, now)
+    assert not reproduces({**now, "digest": "of other figures"}, now)
+    first, *rest = older["rules"]
+    assert not reproduces(
+        {**older, "rules": [{**first, "numerator": first["numerator"] + 1}, *rest]}, now
+    )
 
 
 def test_the_service_and_its_database_give_packs_and_exit_codes(

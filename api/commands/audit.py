@@ -150,7 +150,7 @@ def audit(
     code = 0
     with errors_for_people(as_json=as_json):
         from data.audits.files import AuditFiles, read_place, read_summary
-        from data.audits.pack import read_pack
+        from data.audits.pack import read_pack, reproduces
         from data.errors import SourceFileError
 
         given = [
@@ -197,7 +197,7 @@ def audit(
         code = {"pass": 0, "fail": EXIT_NOT_PASSED}.get(summary["verdict"], EXIT_UNDECIDED)
         reproduced = None
         if packed is not None and rules is None:
-            reproduced = packed.summary["digest"] == summary["digest"]
+            reproduced = reproduces(packed.summary, summary)
             code = code if reproduced else EXIT_NOT_REPRODUCED
         show(
             {

@@ -229,6 +229,24 @@ def read_pack(path: Path) -> ReadPack:
         ) from error
 
 
+def reproduces(packed: Mapping[str, Any], summary: Mapping[str, Any]) -> bool:
+    """Whether an audit made from a pack's inputs says what the pack says.
+
+    Parameters
+    ----------
+    packed, summary : mapping
+        The summary in the pack, and the one made from it. Where both have the same layout every
+        figure must agree; a pack of an older version must agree in the answer to each rule.
+    """
+    if packed.get("format") == summary["format"]:
+        return bool(packed["digest"] == summary["digest"])
+    told, now = (
+        [[rule[key] for key in ("id", "verdict", "numerator", "denominator")] for rule in one]
+        for one in (packed["rules"], summary["rules"])
+    )
+    return told == now
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
