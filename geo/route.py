@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geo.ends import along_mm, ends_of, require_same_version
 from geo.errors import SnapError
+from geo.heap import pop_key, push_key, widened
 from geo.impedance import LONGEST_MM, Impedance
 from geo.kernels import UNREACHED, borrowed_labels, kernel
 from geo.network import WalkNetwork
-from geo.search import _direct, _pop, _push, _same_version, _seeds, _widened
 from geo.snapping import SnappedPoints
 
 
@@ -93,10 +94,10 @@ def _way(  # type: ignore[no-untyped-def]
             touched[count] = v
             count += 1
         label[v] = d
-        _push(heap, size, (np.int64(d) << 32) | v)
+        push_key(heap, size, (np.int64(d) << 32) | v)
         size += 1
     while size > 0:
-        key = _pop(heap, size)
+        key = pop_key(heap, size)
         size -= 1
         v = np.int32(key & 0xFFFFFFFF)
         d = key >> 32
@@ -115,15 +116,15 @@ def _way(  # type: ignore[no-untyped-def]
                 continue
             if label[u] == UNREACHED:
                 if count == len(touched):
-                    touched = _widened(touched, 2 * count)
+                    touched = widened(touched, 2 * count)
                 touched[count] = u
                 count += 1
             label[u] = t
             by_edge[u] = arc_edge[k]
             toward[u] = v
             if size == len(heap):
-                heap = _widened(heap, 2 * size)
-            _push(heap, size, (t << 32) | u)
+                heap = widened(heap, 2 * size)
+            push_key(heap, size, (t << 32) | u)
             size += 1
     best, leave = np.int64(cutoff) + 1, -1
     if leg_a >= 0 and label[from_a] != UNREACHED and leg_a + label[from_a] < best:
@@ -174,7 +175,7 @@ def route(
     SnapError
         If a point is unsnapped or belongs to another version of the network.
     """
-    _same_version(network, impedance, origin, destination)
+    require_same_version(network, impedance, origin, destination)
     start, end = int(origin.edge[0]), int(destination.edge[0])
     if start < 0 or end < 0:
         raise SnapError(
@@ -183,8 +184,8 @@ def route(
         )
     # A millimetre above, since the seconds of a known walk were rounded.
     cutoff = LONGEST_MM if cutoff_s is None else impedance.cutoff_mm(cutoff_s) + 1
-    ends = [column[0] for column in _seeds(network, impedance, destination, inward=True)]
-    starts = [column[0] for column in _seeds(network, impedance, origin, inward=False)]
+    ends = [column[0] for column in ends_of(network, impedance, destination, inward=True)]
+    starts = [column[0] for column in ends_of(network, impedance, origin, inward=False)]
     n = len(network.node_xy)
     with borrowed_labels(n) as label, borrowed_labels(n) as by_edge, borrowed_labels(n) as toward:
         best, leave, nodes, edges = _way(
@@ -203,7 +204,7 @@ def route(
     offset, goal = int(origin.offset_mm[0]), int(destination.offset_mm[0])
     legs_mm = int(origin.access_mm[0]) + int(destination.access_mm[0])
     if start == end:
-        along = _direct(
+        along = along_mm(
             network.edge_length_mm[start],
             impedance.forward_mm[start],
             impedance.backward_mm[start],

@@ -7,20 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from geo.ends import along_mm, ends_of, points_by_edge, require_same_version
 from geo.errors import SnapError
+from geo.heap import pop_key, push_key, widened
 from geo.impedance import LONGEST_MM, Impedance
 from geo.kernels import UNREACHED, borrowed_labels, in_shares, kernel
 from geo.network import WalkNetwork
 from geo.snapping import SnappedPoints
-
-NONE = -1
-FAR = 2**63 - 1
-"""Label of a node that no sweep has reached."""
+from geo.sweep import FAR, gather_nearest, sweep
 
 _SOURCES_A_THREAD = 4
 _POINTS_A_THREAD = 16_384
-_PART = 1 << 15
-"""Nodes that are swept at a time: what of them is read and written stays in a core's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,39 +65,6 @@ class NearestFacility:
     cost_mm: NDArray[np.int64]
 
 
-@kernel(inline="always")
-def _push(heap, size, key):  # type: ignore[no-untyped-def]
-    i = size
-    while i > 0:
-        parent = (i - 1) >> 1
-        if heap[parent] <= key:
-            break
-        heap[i] = heap[parent]
-        i = parent
-    heap[i] = key
-
-
-@kernel(inline="always")
-def _pop(heap, size):  # type: ignore[no-untyped-def]
-    """Take the least key; ``size`` is the size before."""
-    top = heap[0]
-    last = heap[size - 1]
-    size -= 1
-    i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= size:
-            break
-        if child + 1 < size and heap[child + 1] < heap[child]:
-            child += 1
-        if heap[child] >= last:
-            break
-        heap[i] = heap[child]
-        i = child
-    heap[i] = last
-    return top
-
-
 @kernel
 def _dijkstra(  # type: ignore[no-untyped-def]
     seed_a, cost_a, seed_b, cost_b, cutoff, indptr, head, cost, wait, label, heap, order
@@ -120,17 +84,17 @@ def _dijkstra(  # type: ignore[no-untyped-def]
         if d > cutoff or label[v] <= d:
             continue
         label[v] = d
-        _push(heap, size, (np.int64(d) << 32) | v)
+        push_key(heap, size, (np.int64(d) << 32) | v)
         size += 1
     while size > 0:
-        key = _pop(heap, size)
+        key = pop_key(heap, size)
         size -= 1
         v = np.int32(key & 0xFFFFFFFF)
         d = np.int32(key >> 32)
         if d > label[v]:
             continue
         if count == len(order):
-            order = _widened(order, 2 * count)
+            order = widened(order, 2 * count)
         order[count] = v
         count += 1
         for k in range(indptr[v], indptr[v + 1]):
@@ -140,18 +104,10 @@ def _dijkstra(  # type: ignore[no-untyped-def]
                 continue
             label[u] = t
             if size == len(heap):
-                heap = _widened(heap, 2 * size)
-            _push(heap, size, (np.int64(t) << 32) | u)
+                heap = widened(heap, 2 * size)
+            push_key(heap, size, (np.int64(t) << 32) | u)
             size += 1
     return count, heap, order
-
-
-@kernel
-def _widened(array, room):  # type: ignore[no-untyped-def]
-    wider = np.empty(room, array.dtype)
-    for k in range(len(array)):
-        wider[k] = array[k]
-    return wider
 
 
 @kernel
@@ -182,8 +138,8 @@ def _reach_some(  # type: ignore[no-untyped-def]
         )
         if total + count > len(kept):
             room = max(2 * len(kept), total + count)
-            kept = _widened(kept, room)
-            kept_cost = _widened(kept_cost, room)
+            kept = widened(kept, room)
+            kept_cost = widened(kept_cost, room)
         for k in range(count):
             v = order[k]
             kept[total + k] = v
@@ -225,8 +181,8 @@ def reach(
     SnapError
         If points or impedance belong to another version of the network.
     """
-    _same_version(network, impedance, sources)
-    seeds = _seeds(network, impedance, sources, inward=True)
+    require_same_version(network, impedance, sources)
+    seeds = ends_of(network, impedance, sources, inward=True)
     cutoff = impedance.cutoff_mm(cutoff_s)
 
     def some(low: int, high: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
@@ -244,300 +200,6 @@ def reach(
             )
 
     return Reached(*_rows(in_shares(some, len(sources), least=_SOURCES_A_THREAD)))
-
-
-def _same_version(network: WalkNetwork, impedance: Impedance, *points: SnappedPoints) -> None:
-    for named in (impedance.network_version, *(p.network_version for p in points)):
-        if named != network.version:
-            raise SnapError(
-                "Points or costs belong to another version of the network.",
-                remedy="Snap and price them anew on the present network.",
-            )
-
-
-def _seeds(
-    network: WalkNetwork, impedance: Impedance, points: SnappedPoints, *, inward: bool
-) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
-    """Both ends of each point's edge with the cost between end and point, access included.
-
-    ``inward``: people walk from the end to the point (a station); else from the point to the end.
-    """
-    toward_first = impedance.forward_mm if inward else impedance.backward_mm
-    toward_second = impedance.backward_mm if inward else impedance.forward_mm
-    return _legs(
-        points.edge,
-        points.offset_mm,
-        points.access_mm,
-        network.edge_nodes,
-        network.edge_length_mm,
-        toward_first,
-        toward_second,
-    )
-
-
-@kernel
-def _leg(whole, part, length, access):  # type: ignore[no-untyped-def]
-    """Cost of a part of an edge and of the access to it; -1 where closed."""
-    if whole < 0:
-        return np.int64(-1)
-    if length <= 0:
-        return np.int64(access)
-    return np.int64(whole) * np.int64(part) // np.int64(length) + np.int64(access)
-
-
-@kernel
-def _legs(edge, offset, access, edge_nodes, length, toward_first, toward_second):  # type: ignore[no-untyped-def]
-    n = len(edge)
-    first = np.zeros(n, np.int32)
-    second = np.zeros(n, np.int32)
-    first_cost = np.full(n, -1, np.int64)
-    second_cost = np.full(n, -1, np.int64)
-    for i in range(n):
-        e = edge[i]
-        if e >= 0:
-            first[i], second[i] = edge_nodes[e, 0], edge_nodes[e, 1]
-            first_cost[i] = _leg(toward_first[e], offset[i], length[e], access[i])
-            rest = length[e] - offset[i]
-            second_cost[i] = _leg(toward_second[e], rest, length[e], access[i])
-    return first, first_cost, second, second_cost
-
-
-@kernel
-def _direct(length, forward, backward, from_offset, to_offset):  # type: ignore[no-untyped-def]
-    """Cost along one edge from one offset to another; -1 where closed."""
-    if to_offset >= from_offset:
-        whole, part = np.int64(forward), np.int64(to_offset - from_offset)
-    else:
-        whole, part = np.int64(backward), np.int64(from_offset - to_offset)
-    if part == 0:
-        return np.int64(0)
-    if whole < 0:
-        return np.int64(-1)
-    return whole * part // length
-
-
-@kernel
-def _by_edge(edge, m):  # type: ignore[no-untyped-def]
-    indptr = np.zeros(m + 1, np.int32)
-    for i in range(len(edge)):
-        if edge[i] >= 0:
-            indptr[edge[i] + 1] += 1
-    for e in range(m):
-        indptr[e + 1] += indptr[e]
-    fill = indptr[:-1].copy()
-    content = np.empty(indptr[-1], np.int32)
-    for i in range(len(edge)):
-        if edge[i] >= 0:
-            content[fill[edge[i]]] = i
-            fill[edge[i]] += 1
-    return indptr, content
-
-
-@kernel
-def _sweep_parts(  # type: ignore[no-untyped-def]
-    low, high, part_of, seed_node, seed_key, cutoff, indptr, head, cost, label
-):
-    """Sweep parts low to high of the network, each by itself; nodes reached, nodes left from.
-
-    ``part_of`` tells where the seeds of each part begin. Seeds are sorted by node.
-    """
-    nodes = len(indptr) - 1
-    heap = np.empty(1024, np.int64)
-    touched = np.empty(1024, np.int32)
-    leaving = np.empty(1024, np.int32)
-    reached = left = 0
-    for part in range(low, high):
-        size = 0
-        south, north = part * _PART, min((part + 1) * _PART, nodes)
-        for k in range(part_of[part], part_of[part + 1]):
-            u, t = seed_node[k], seed_key[k]
-            if t >= label[u]:
-                continue
-            if label[u] == FAR:
-                if reached == len(touched):
-                    touched = _widened(touched, 2 * reached)
-                touched[reached] = u
-                reached += 1
-            label[u] = t
-            if size == len(heap):
-                heap = _widened(heap, 2 * size)
-            _push(heap, size, ((t >> 32) << 32) | u)
-            size += 1
-        while size > 0:
-            key = _pop(heap, size)
-            size -= 1
-            v = np.int32(key & 0xFFFFFFFF)
-            here = label[v]
-            if key >> 32 > here >> 32:
-                continue
-            leaves = False
-            for a in range(indptr[v], indptr[v + 1]):
-                u = head[a]
-                if u < south or u >= north:
-                    leaves = True
-                    continue
-                d = (here >> 32) + cost[a]
-                t = (d << 32) | (here & 0xFFFFFFFF)
-                if d > cutoff or t >= label[u]:
-                    continue
-                if label[u] == FAR:
-                    if reached == len(touched):
-                        touched = _widened(touched, 2 * reached)
-                    touched[reached] = u
-                    reached += 1
-                label[u] = t
-                if size == len(heap):
-                    heap = _widened(heap, 2 * size)
-                _push(heap, size, ((t >> 32) << 32) | u)
-                size += 1
-            if leaves:
-                if left == len(leaving):
-                    leaving = _widened(leaving, 2 * left)
-                leaving[left] = v
-                left += 1
-    return touched[:reached].copy(), leaving[:left].copy()
-
-
-@kernel
-def _sweep_on(leaving, cutoff, indptr, head, cost, label):  # type: ignore[no-untyped-def]
-    """Go on over the borders of the parts until nothing gets nearer; nodes newly reached."""
-    heap = np.empty(1024, np.int64)
-    touched = np.empty(1024, np.int32)
-    size = reached = 0
-    k = 0
-    while True:
-        if k < len(leaving):
-            v = leaving[k]
-            k += 1
-        elif size > 0:
-            key = _pop(heap, size)
-            size -= 1
-            v = np.int32(key & 0xFFFFFFFF)
-            if key >> 32 > label[v] >> 32:
-                continue
-        else:
-            break
-        here = label[v]
-        for a in range(indptr[v], indptr[v + 1]):
-            u = head[a]
-            d = (here >> 32) + cost[a]
-            t = (d << 32) | (here & 0xFFFFFFFF)
-            if d > cutoff or t >= label[u]:
-                continue
-            if label[u] == FAR:
-                if reached == len(touched):
-                    touched = _widened(touched, 2 * reached)
-                touched[reached] = u
-                reached += 1
-            label[u] = t
-            if size == len(heap):
-                heap = _widened(heap, 2 * size)
-            _push(heap, size, ((t >> 32) << 32) | u)
-            size += 1
-    return touched[:reached].copy()
-
-
-def _sweep(
-    impedance: Impedance,
-    nodes: NDArray[np.int32],
-    costs: NDArray[np.int64],
-    who: NDArray[np.int64],
-    cutoff: int,
-    label: NDArray[np.int64],
-) -> list[NDArray[np.int32]]:
-    """Label all nodes with cost << 32 | facility, so that ties go to the lower facility.
-
-    Parts of the network, neighbours in space, are swept one by one and at the same time, each from
-    the facilities in it; then what crosses their borders is put right. The order does not change
-    the labels, which are the least that no arc can lower, but a search that hops between a
-    thousand places waits for memory most of its time.
-
-    Returns
-    -------
-    list of ndarray
-        Nodes reached, which whoever owns the labels has to reset.
-    """
-    costs = costs + impedance.node_wait_mm[nodes]
-    near = costs <= cutoff
-    nodes, keys = nodes[near], (costs[near] << 32) | who[near]
-    order = np.argsort(nodes, kind="stable")
-    nodes, keys = nodes[order], keys[order]
-    parts = -(-len(impedance.node_wait_mm) // _PART)
-    part_of = np.searchsorted(nodes, np.arange(parts + 1) * _PART)
-    arcs = impedance.reverse_indptr, impedance.reverse_head, impedance.reverse_cost_mm
-
-    def some(low: int, high: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-        return _sweep_parts(low, high, part_of, nodes, keys, cutoff, *arcs, label)
-
-    swept = in_shares(some, parts, least=1)
-    touched = [reached for reached, _ in swept]
-    leaving = np.concatenate([left for _, left in swept])
-    touched.append(_sweep_on(leaving, cutoff, *arcs, label))
-    return touched
-
-
-@kernel
-def _first_at(edges, e):  # type: ignore[no-untyped-def]
-    """First row of rising edges that is not below e."""
-    low, high = 0, len(edges)
-    while low < high:
-        middle = (low + high) >> 1
-        if edges[middle] < e:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@kernel
-def _gather(  # type: ignore[no-untyped-def]
-    low,
-    high,
-    edge,
-    offset,
-    access,
-    label,
-    by_edge,
-    at_edge,
-    f_offset,
-    f_access,
-    edge_nodes,
-    length,
-    forward,
-    backward,
-    cutoff,
-    mm_per_s,
-    seconds,
-    facility,
-    cost_mm,
-):
-    """Least of both ends' labels and of the facilities on the same edge, for some points."""
-    for i in range(low, high):
-        seconds[i], facility[i], cost_mm[i] = np.nan, NONE, NONE
-        e = edge[i]
-        if e < 0:
-            continue
-        best = FAR
-        # People walk backward to the first node; its wait is in the label already.
-        for side in range(2):
-            here = label[edge_nodes[e, side]]
-            if here < FAR:
-                whole = backward[e] if side == 0 else forward[e]
-                part = offset[i] if side == 0 else length[e] - offset[i]
-                leg = _leg(whole, part, length[e], access[i])
-                if leg >= 0 and leg <= cutoff - (here >> 32):
-                    best = min(best, here + (leg << 32))
-        for k in range(_first_at(at_edge, e), len(at_edge)):
-            if at_edge[k] != e:
-                break
-            f = by_edge[k]
-            along = _direct(length[e], forward[e], backward[e], offset[i], f_offset[f])
-            if along >= 0:
-                best = min(best, ((np.int64(access[i]) + along + f_access[f]) << 32) | f)
-        if best < FAR and (best >> 32) <= cutoff:
-            cost_mm[i] = best >> 32
-            facility[i] = best & 0xFFFFFFFF
-            seconds[i] = (best >> 32) / mm_per_s
 
 
 def nearest_facility(
@@ -567,9 +229,9 @@ def nearest_facility(
     ----------
     Dijkstra (1959); multi-source form as in Erwig (2000).
     """
-    _same_version(network, impedance, demand, facilities)
+    require_same_version(network, impedance, demand, facilities)
     cutoff = LONGEST_MM if cutoff_s is None else impedance.cutoff_mm(cutoff_s)
-    a, a_cost, b, b_cost = _seeds(network, impedance, facilities, inward=True)
+    a, a_cost, b, b_cost = ends_of(network, impedance, facilities, inward=True)
     nodes, costs = np.concatenate([a, b]), np.concatenate([a_cost, b_cost])
     who = np.tile(np.arange(len(facilities), dtype=np.int64), 2)
     open_ = costs >= 0
@@ -577,9 +239,9 @@ def nearest_facility(
     n = len(demand)
     found = NearestFacility(np.empty(n, np.float32), np.empty(n, np.int32), np.empty(n, np.int64))
     with borrowed_labels(len(network.node_xy), FAR) as label:
-        touched = _sweep(impedance, nodes[open_], costs[open_], who[open_], cutoff, label)
+        touched = sweep(impedance, nodes[open_], costs[open_], who[open_], cutoff, label)
         in_shares(
-            lambda low, high: _gather(
+            lambda low, high: gather_nearest(
                 low,
                 high,
                 demand.edge,
@@ -676,7 +338,7 @@ def _pairs_some(  # type: ignore[no-untyped-def]
                 for j in range(t_indptr[e], t_indptr[e + 1]):
                     t = t_content[j]
                     if k < 0:
-                        along = _direct(
+                        along = along_mm(
                             length[e], forward[e], backward[e], t_offset[t], source_offset[s]
                         )
                         if along < 0:
@@ -697,8 +359,8 @@ def _pairs_some(  # type: ignore[no-untyped-def]
                             kept_cost[at] = c
                     else:
                         if total == len(kept):
-                            kept = _widened(kept, 2 * total)
-                            kept_cost = _widened(kept_cost, 2 * total)
+                            kept = widened(kept, 2 * total)
+                            kept_cost = widened(kept_cost, 2 * total)
                         place[t] = total - begin
                         kept[total] = t
                         kept_cost[total] = c
@@ -735,11 +397,11 @@ class TargetIndex:
     """
 
     def __init__(self, network: WalkNetwork, impedance: Impedance, targets: SnappedPoints) -> None:
-        _same_version(network, impedance, targets)
+        require_same_version(network, impedance, targets)
         self.impedance = impedance
         self.points = targets
-        _, self.to_first, _, self.to_second = _seeds(network, impedance, targets, inward=False)
-        self.by_edge = _by_edge(targets.edge, len(network.edge_length_mm))
+        _, self.to_first, _, self.to_second = ends_of(network, impedance, targets, inward=False)
+        self.by_edge = points_by_edge(targets.edge, len(network.edge_length_mm))
 
 
 def reach_targets(
@@ -779,8 +441,8 @@ def reach_targets(
             "The targets were priced under another impedance.",
             remedy="Index them anew under the present one.",
         )
-    _same_version(network, impedance, sources, targets.points)
-    seeds = _seeds(network, impedance, sources, inward=True)
+    require_same_version(network, impedance, sources, targets.points)
+    seeds = ends_of(network, impedance, sources, inward=True)
     cutoff = impedance.cutoff_mm(cutoff_s)
 
     def some(low: int, high: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
@@ -980,7 +642,7 @@ def reached_edges(
     cutoff_s : float
         Seconds.
     """
-    _same_version(network, impedance, source)
+    require_same_version(network, impedance, source)
     cutoff = impedance.cutoff_mm(cutoff_s)
     near = node_cost_mm <= cutoff
     return ReachedEdges(

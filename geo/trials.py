@@ -11,25 +11,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from geo.ends import along_mm, ends_of, first_row, leg_mm, points_by_edge, require_same_version
+from geo.heap import pop_key, push_key, widened
 from geo.impedance import CLOSED, Impedance
 from geo.kernels import in_shares, kernel
 from geo.links import Links
 from geo.network import WalkNetwork
-from geo.search import (
-    FAR,
-    _by_edge,
-    _direct,
-    _first_at,
-    _gather,
-    _leg,
-    _pop,
-    _push,
-    _same_version,
-    _seeds,
-    _sweep,
-    _widened,
-)
 from geo.snapping import SnappedPoints, joined_points, no_points
+from geo.sweep import FAR, gather_nearest, sweep
 
 _POINTS_A_THREAD = 16_384
 
@@ -65,23 +54,23 @@ class KeptWalks:
         *,
         cutoff_s: float,
     ) -> None:
-        _same_version(network, impedance, demand, facilities)
+        require_same_version(network, impedance, demand, facilities)
         self._network, self._impedance = network, impedance
         self._demand, self._facilities = demand, facilities
         self._cutoff = impedance.cutoff_mm(cutoff_s)
-        a, a_cost, b, b_cost = _seeds(network, impedance, facilities, inward=True)
+        a, a_cost, b, b_cost = ends_of(network, impedance, facilities, inward=True)
         nodes, costs = np.concatenate([a, b]), np.concatenate([a_cost, b_cost])
         who = np.tile(np.arange(len(facilities), dtype=np.int64), 2)
         open_ = costs >= 0
         self._label = np.full(len(network.node_xy), FAR, np.int64)
-        _sweep(impedance, nodes[open_], costs[open_], who[open_], self._cutoff, self._label)
-        self._points_by_edge = _by_edge(demand.edge, len(network.edge_length_mm))
+        sweep(impedance, nodes[open_], costs[open_], who[open_], self._cutoff, self._label)
+        self._points_by_edge = points_by_edge(demand.edge, len(network.edge_length_mm))
         self.cost_mm = np.empty(len(demand), np.int64)
         by_edge = np.argsort(facilities.edge, kind="stable")
         seconds = np.empty(len(demand), np.float32)
         nearest = np.empty(len(demand), np.int32)
         in_shares(
-            lambda low, high: _gather(
+            lambda low, high: gather_nearest(
                 low,
                 high,
                 demand.edge,
@@ -151,7 +140,7 @@ class KeptWalks:
         added = new if new is not None else no_points(network.version)
         put = moved_to if moved_to is not None else no_points(network.version)
         rows = np.asarray(moved if moved is not None else [], np.int64)
-        _same_version(network, impedance, added, put)
+        require_same_version(network, impedance, added, put)
         facilities = joined_points(self._facilities, added)
         shut = np.zeros(len(facilities), np.bool_)
         if closed is not None:
@@ -174,7 +163,7 @@ class KeptWalks:
             label, facilities.edge[: len(self._facilities)], shut, edges[0], *arcs[:2]
         )
         again = _again(gone, label, *ways, wait, *edges, *stations)
-        a, a_cost, b, b_cost = _seeds(network, impedance, added, inward=True)
+        a, a_cost, b, b_cost = ends_of(network, impedance, added, inward=True)
         who = np.tile(len(self._facilities) + np.arange(len(added), dtype=np.int64), 2)
         nodes, costs = np.concatenate([a, b]).astype(np.int64), np.concatenate([a_cost, b_cost])
         open_ = costs >= 0
@@ -282,7 +271,7 @@ def _forgotten(label, f_edge, shut, edge_nodes, r_indptr, r_head):  # type: igno
             if label[v] < FAR and label[v] & 0xFFFFFFFF == f:
                 label[v] = FAR
                 if count == len(gone):
-                    gone = _widened(gone, 2 * count)
+                    gone = widened(gone, 2 * count)
                 gone[count] = v
                 count += 1
     k = 0
@@ -294,7 +283,7 @@ def _forgotten(label, f_edge, shut, edge_nodes, r_indptr, r_head):  # type: igno
             if label[u] < FAR and shut[label[u] & 0xFFFFFFFF]:
                 label[u] = FAR
                 if count == len(gone):
-                    gone = _widened(gone, 2 * count)
+                    gone = widened(gone, 2 * count)
                 gone[count] = u
                 count += 1
     return gone[:count]
@@ -304,11 +293,11 @@ def _forgotten(label, f_edge, shut, edge_nodes, r_indptr, r_head):  # type: igno
 def _along_edge(e, offset, length, forward, backward, by_edge, at_edge, f_offset, f_access, shut):  # type: ignore[no-untyped-def]
     """Least cost along one edge to a facility on it that is there, with which; `FAR` if none."""
     best = np.int64(FAR)
-    for j in range(_first_at(at_edge, e), len(at_edge)):
+    for j in range(first_row(at_edge, e), len(at_edge)):
         if at_edge[j] != e:
             break
         f = by_edge[j]
-        along = _direct(length[e], forward[e], backward[e], offset, f_offset[f])
+        along = along_mm(length[e], forward[e], backward[e], offset, f_offset[f])
         if along >= 0 and not shut[f]:
             best = min(best, ((along + f_access[f]) << 32) | f)
     return best
@@ -415,7 +404,7 @@ def _from_place(p, a, n, ends, wait, length, forward, backward):  # type: ignore
     e = ends.edge[p]
     if e < 0 or ends.edge[q] != e or q == p:
         return np.int64(n + q), np.int64(-1)
-    along = _direct(length[e], forward[e], backward[e], ends.offset[q], ends.offset[p])
+    along = along_mm(length[e], forward[e], backward[e], ends.offset[q], ends.offset[p])
     return np.int64(n + q), np.int64(along)
 
 
@@ -443,24 +432,24 @@ def _spread(  # type: ignore[no-untyped-def]
         d = keys[k] >> 32
         if d <= cutoff and d < label[seeds[k]] >> 32:
             label[seeds[k]] = keys[k]
-            _push(heap, size, (d << 32) | seeds[k])
+            push_key(heap, size, (d << 32) | seeds[k])
             size += 1
     while size > 0:
-        key = _pop(heap, size)
+        key = pop_key(heap, size)
         size -= 1
         x = key & 0xFFFFFFFF
         here = label[x]
         if key >> 32 > here >> 32:
             continue
         if count == len(improved):
-            improved = _widened(improved, 2 * count)
+            improved = widened(improved, 2 * count)
         improved[count] = x
         count += 1
         # A node: its streets, then the ends of links beside it. The end of a link: see _from_place.
         is_node = x < n
         begin = r_indptr[x] if is_node else 0
         streets = r_indptr[x + 1] - begin if is_node else 0
-        first = _first_at(ends.nodes, x) if is_node and len(ends.nodes) > 0 else 0
+        first = first_row(ends.nodes, x) if is_node and len(ends.nodes) > 0 else 0
         a = 0
         while True:
             if a < streets:
@@ -481,8 +470,8 @@ def _spread(  # type: ignore[no-untyped-def]
                 continue
             label[u] = (d << 32) | (here & 0xFFFFFFFF)
             if size == len(heap):
-                heap = _widened(heap, 2 * size)
-            _push(heap, size, (d << 32) | u)
+                heap = widened(heap, 2 * size)
+            push_key(heap, size, (d << 32) | u)
             size += 1
     return improved[:count]
 
@@ -506,7 +495,7 @@ def _points_on(  # type: ignore[no-untyped-def]
                 continue
             for j in range(by_edge_indptr[e], by_edge_indptr[e + 1]):
                 if count == len(found):
-                    found = _widened(found, 2 * count)
+                    found = widened(found, 2 * count)
                 found[count] = by_edge[j]
                 count += 1
     return np.unique(found[:count])
@@ -543,7 +532,7 @@ def _walks(  # type: ignore[no-untyped-def]
             if here < FAR:
                 whole = backward[e] if side == 0 else forward[e]
                 part = offset[i] if side == 0 else length[e] - offset[i]
-                leg = _leg(whole, part, length[e], access[i])
+                leg = leg_mm(whole, part, length[e], access[i])
                 if leg >= 0:
                     best = min(best, (here >> 32) + leg)
         near = _along_edge(
@@ -553,7 +542,7 @@ def _walks(  # type: ignore[no-untyped-def]
             best = min(best, (near >> 32) + access[i])
         for p in range(len(ends.edge)):
             if ends.edge[p] == e and label[n + p] < FAR:
-                along = _direct(length[e], forward[e], backward[e], offset[i], ends.offset[p])
+                along = along_mm(length[e], forward[e], backward[e], offset[i], ends.offset[p])
                 if along >= 0:
                     best = min(best, (label[n + p] >> 32) + along + access[i])
         if best <= cutoff:

@@ -89,8 +89,8 @@ def test_everything_imports_and_runs_where_nothing_is_writable(tmp_path: Path) -
     modules = sorted(path.stem for path in SOURCES.glob("*.py") if path.stem != "__init__")
     program = (
         f"import importlib; [importlib.import_module('geo.' + m) for m in {modules!r}]\n"
-        "import geo, numpy as np; from geo.kernels import kept_in; from geo.search import _direct\n"
-        "print(geo.__file__); print(kept_in()); print(_direct(100, 200, -1, 10, 60))"
+        "import geo, numpy as np; from geo.kernels import kept_in; from geo.ends import along_mm\n"
+        "print(geo.__file__); print(kept_in()); print(along_mm(100, 200, -1, 10, 60))"
     )
     where, kept, cost = run(tmp_path, program, "/dev/null").splitlines()
     assert Path(where).is_relative_to(tmp_path)
