@@ -31,7 +31,7 @@ import shapely
 from benchmarks.measure import machine, report
 from benchmarks.plans import load_city
 from data.database import open_database
-from data.plans.create import GivenGrid
+from data.plans.given import GivenGrid
 from data.settings import Settings
 
 CRS = "EPSG:4548"
